@@ -1,0 +1,86 @@
+/*
+ * compat.h
+ *		The one place where PostgreSQL and SQLite versions are tested.
+ *
+ * Everything else is written against the newest API; what older releases lack
+ * is supplied here under the newer name.
+ */
+#ifndef SFM_COMPAT_H
+#define SFM_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "sqlite_fdw_mig needs PostgreSQL 15 or later"
+#endif
+
+/*
+ * The module is built with -fvisibility=hidden.  PostgreSQL 15's
+ * PG_FUNCTION_INFO_V1 marks only the info function, so that entry points need
+ * a declaration of their own; from 16 on this repeats what the macro does.
+ */
+#define SFM_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name)
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+/* Input functions can report what they refuse instead of raising an error. */
+#include "nodes/miscnodes.h"
+#define SFM_SOFT_INPUT
+#endif
+/* The same of a domain's checks. */
+#if PG_VERSION_NUM >= 170000
+#define SFM_SOFT_DOMAIN_CHECK
+#endif
+
+/* Newer releases move what an EXPLAIN callback needs into headers of its own. */
+#if PG_VERSION_NUM >= 180000
+#define SFM_EXPLAIN_HEADER "commands/explain_format.h"
+#define SFM_EXPLAIN_STATE_HEADER "commands/explain_state.h"
+#define sfm_vacuum_delay_point() vacuum_delay_point(true)
+#else
+#define SFM_EXPLAIN_HEADER "commands/explain.h"
+#define SFM_EXPLAIN_STATE_HEADER "commands/explain.h"
+#define sfm_vacuum_delay_point() vacuum_delay_point()
+#endif
+
+/* Elements that an array expression will have, as a guess. */
+#if PG_VERSION_NUM >= 170000
+#define sfm_estimate_array_length(root, expr) estimate_array_length(root, expr)
+#else
+#define sfm_estimate_array_length(root, expr) ((double) estimate_array_length(expr))
+#endif
+
+/* A plain scan's path: default target, no order, no outer path, no join to push. */
+#if PG_VERSION_NUM >= 180000
+#define sfm_create_scan_path(root, rel, rows, startup, total, outer) \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, NIL, outer, NULL, NIL, NIL)
+#elif PG_VERSION_NUM >= 170000
+#define sfm_create_scan_path(root, rel, rows, startup, total, outer) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, outer, NULL, NIL, NIL)
+#else
+#define sfm_create_scan_path(root, rel, rows, startup, total, outer) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, outer, NULL, NIL)
+#endif
+
+/* Rights on a foreign server: the function of each class became object_aclcheck() in 16. */
+#if PG_VERSION_NUM >= 160000
+#define sfm_server_aclcheck(oid, role, mode) \
+	object_aclcheck(ForeignServerRelationId, oid, role, mode)
+#define sfm_namespace_aclcheck(oid, role, mode) \
+	object_aclcheck(NamespaceRelationId, oid, role, mode)
+#define sfm_database_aclcheck(oid, role, mode) \
+	object_aclcheck(DatabaseRelationId, oid, role, mode)
+#define sfm_table_ownercheck(oid, role) \
+	object_ownercheck(RelationRelationId, oid, role)
+#define sfm_parse_type_string(name, typid, typmod) \
+	((void) parseTypeString(name, typid, typmod, NULL))
+#else
+#define sfm_server_aclcheck(oid, role, mode)	pg_foreign_server_aclcheck(oid, role, mode)
+#define sfm_namespace_aclcheck(oid, role, mode)	pg_namespace_aclcheck(oid, role, mode)
+#define sfm_database_aclcheck(oid, role, mode)	pg_database_aclcheck(oid, role, mode)
+#define sfm_table_ownercheck(oid, role)	pg_class_ownercheck(oid, role)
+#define sfm_parse_type_string(name, typid, typmod) \
+	parseTypeString(name, typid, typmod, false)
+#endif
+
+#endif							/* SFM_COMPAT_H */

@@ -1,0 +1,657 @@
+/*
+ * catalog.c
+ *		Reads what a SQLite file declares.
+ *
+ * Facts come from SQLite itself wherever it gives them (PRAGMA functions,
+ * sqlite3_table_column_metadata), since no reading of the SQL text can be as right
+ * as the engine's own.  The parsed text adds what no PRAGMA has: constraint names,
+ * CHECKs, DEFERRABLE, expressions.  Where the parser gives up, the reason is kept
+ * and the rest still stands.
+ *
+ * A table that SQLite itself cannot open (a virtual table whose module is missing,
+ * a view over things that do not exist) does not stop the reading of the others.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "sfm_catalog.h"
+#include "sqlite_internal.h"
+
+/* Statements that are prepared once and used for every table. */
+typedef struct CatalogReader
+{
+	SfmFile    *file;
+	SfmStmt    *columns;
+	SfmStmt    *indexes;
+	SfmStmt    *index_columns;
+	SfmStmt    *index_sql;
+	SfmStmt    *foreign_keys;
+	SfmStmt    *triggers;
+	SfmStmt    *statistics;		/* NULL: no sqlite_stat1 */
+} CatalogReader;
+
+/* Equal as SQLite compares names: ASCII letters fold, nothing else. */
+bool
+sfm_names_equal(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+		if (pg_ascii_tolower((unsigned char) *a) != pg_ascii_tolower((unsigned char) *b))
+			return false;
+	return *a == *b;
+}
+
+/* Number of the column with that name; -1 when there is none. */
+int
+sfm_table_column(const SfmTable *table, const char *name)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+		if (sfm_names_equal(table->columns[i].name, name))
+			return i;
+	return -1;
+}
+
+/* The table or view with that name; NULL when there is none. */
+SfmTable *
+sfm_catalog_find(const SfmCatalog *catalog, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, catalog->tables)
+	{
+		SfmTable   *table = lfirst(lc);
+
+		if (sfm_names_equal(table->name, name))
+			return table;
+	}
+	return NULL;
+}
+
+static bool
+schema_has_table(SfmFile *file, const char *name)
+{
+	SfmStmt    *stmt = sfm_prepare(file,
+								   "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1",
+								   NULL);
+	bool		found;
+
+	sfm_bind_text(stmt, 1, name, strlen(name));
+	found = sfm_step(stmt);
+	sfm_finalize(stmt);
+	return found;
+}
+
+static void
+reader_init(CatalogReader *reader, SfmFile *file)
+{
+	reader->file = file;
+	reader->columns = sfm_prepare(file,
+								  "SELECT name, type, \"notnull\", dflt_value, pk, hidden"
+								  " FROM pragma_table_xinfo(?1) ORDER BY cid", NULL);
+	reader->indexes = sfm_prepare(file,
+								  "SELECT name, \"unique\", origin, partial"
+								  " FROM pragma_index_list(?1) ORDER BY seq DESC", NULL);
+	reader->index_columns = sfm_prepare(file,
+										"SELECT cid, \"desc\", coll FROM pragma_index_xinfo(?1)"
+										" WHERE key ORDER BY seqno", NULL);
+	reader->index_sql = sfm_prepare(file,
+									"SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?1",
+									NULL);
+	reader->foreign_keys = sfm_prepare(file,
+									   "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete, match"
+									   " FROM pragma_foreign_key_list(?1) ORDER BY id DESC, seq", NULL);
+	reader->triggers = sfm_prepare(file,
+								   "SELECT name, sql FROM sqlite_schema"
+								   " WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY rowid",
+								   NULL);
+	reader->statistics = schema_has_table(file, "sqlite_stat1") ?
+		sfm_prepare(file, "SELECT stat FROM sqlite_stat1 WHERE tbl = ?1 COLLATE NOCASE"
+					" AND (?2 IS NULL OR idx = ?2 COLLATE NOCASE) LIMIT 1", NULL) : NULL;
+}
+
+static void
+start(SfmStmt *stmt, const char *name)
+{
+	sfm_reset(stmt);
+	sfm_bind_text(stmt, 1, name, strlen(name));
+}
+
+/* Numbers of sqlite_stat1's text: rows, and rows a key; false when there are none. */
+static bool
+read_statistics(CatalogReader *reader, const char *table, const char *index,
+				double *rows, int64 *rows_per_key)
+{
+	bool		found = false;
+
+	if (reader->statistics == NULL)
+		return false;
+	start(reader->statistics, table);
+	if (index)
+		sfm_bind_text(reader->statistics, 2, index, strlen(index));
+	else
+		sfm_bind_null(reader->statistics, 2);
+	if (sfm_step(reader->statistics))
+	{
+		char	   *text = sfm_column_cstring(reader->statistics, 0);
+		char	   *p = text;
+		double		value;
+		char	   *end;
+
+		/* "rows keys-of-1-column keys-of-2-columns ... words" */
+		for (bool first = true; p != NULL; first = false)
+		{
+			value = strtod(p, &end);
+			if (end == p || value < 0 || value > 9e18)
+				break;
+			if (first)
+				*rows = value;
+			*rows_per_key = (int64) value;
+			found = true;
+			p = end;
+		}
+	}
+	sfm_reset(reader->statistics);
+	return found;
+}
+
+/*
+ * Columns as PRAGMA table_xinfo lists them.  SQLite opens virtual tables and
+ * expands views to answer, which can fail for that table alone: its message then
+ * becomes table->unreadable.
+ */
+static void
+read_columns(CatalogReader *reader, SfmTable *table)
+{
+	int			allocated = 8;
+	sqlite3_stmt *probe;
+	char	   *sql = psprintf("PRAGMA table_xinfo(%s)", sfm_quote_name(table->name));
+	int			rc;
+
+	table->columns = palloc0(sizeof(SfmColumn) * allocated);
+	rc = sqlite3_prepare_v2(reader->file->db, sql, -1, &probe, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(probe);
+	sqlite3_finalize(probe);
+	if (rc != SQLITE_ROW)
+	{
+		if (table->kind == SFM_REL_TABLE && rc != SQLITE_DONE)
+			sfm_throw(reader->file, rc, table->name);
+		CHECK_FOR_INTERRUPTS();
+		table->unreadable = rc == SQLITE_DONE ? "it has no columns" :
+			pstrdup(sqlite3_errmsg(reader->file->db));
+		return;
+	}
+
+	start(reader->columns, table->name);
+	while (sfm_step(reader->columns))
+	{
+		SfmColumn  *column;
+		int64		hidden = sfm_column_int64(reader->columns, 5);
+
+		if (hidden == 1)
+			continue;			/* of a virtual table */
+		if (table->ncolumns == allocated)
+		{
+			allocated *= 2;
+			table->columns = repalloc(table->columns, sizeof(SfmColumn) * allocated);
+		}
+		column = &table->columns[table->ncolumns++];
+		memset(column, 0, sizeof(*column));
+		column->name = sfm_column_cstring(reader->columns, 0);
+		column->declared_type = sfm_column_cstring(reader->columns, 1);
+		if (column->declared_type && column->declared_type[0] == '\0')
+			column->declared_type = NULL;
+		column->not_null = sfm_column_int64(reader->columns, 2) != 0;
+		column->default_sql = sfm_column_cstring(reader->columns, 3);
+		column->pk = (int) sfm_column_int64(reader->columns, 4);
+		column->generated = hidden == 2 ? SFM_GENERATED_VIRTUAL :
+			hidden == 3 ? SFM_GENERATED_STORED : SFM_GENERATED_NOT;
+		column->collation = "BINARY";
+		if (column->pk > 0)
+			table->nkeys++;
+	}
+	sfm_reset(reader->columns);
+}
+
+/* Collations and AUTOINCREMENT, which PRAGMAs do not tell. */
+static void
+read_column_metadata(CatalogReader *reader, SfmTable *table)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		const char *collation;
+		int			autoincrement;
+
+		if (sqlite3_table_column_metadata(reader->file->db, "main", table->name,
+										  table->columns[i].name, NULL, &collation,
+										  NULL, NULL, &autoincrement) != SQLITE_OK)
+			continue;			/* a view */
+		if (collation)
+			table->columns[i].collation = pstrdup(collation);
+		if (autoincrement)
+			table->autoincrement = true;
+	}
+}
+
+static void
+read_keys(SfmTable *table)
+{
+	static const char *const rowid_names[] = {"rowid", "_rowid_", "oid"};
+	bool		has_key_index = false;
+	ListCell   *lc;
+
+	table->keys = palloc0(sizeof(int) * Max(table->nkeys, 1));
+	for (int i = 0; i < table->ncolumns; i++)
+		if (table->columns[i].pk > 0 && table->columns[i].pk <= table->nkeys)
+			table->keys[table->columns[i].pk - 1] = i;
+
+	foreach(lc, table->indexes)
+		if (((SfmIndex *) lfirst(lc))->origin == 'p')
+			has_key_index = true;
+
+	/* A primary key of a rowid table that has no index is the rowid itself. */
+	table->rowid_column = -1;
+	if (table->kind != SFM_REL_TABLE && table->kind != SFM_REL_SHADOW)
+		return;
+	if (table->without_rowid)
+		return;
+	if (table->nkeys == 1 && !has_key_index)
+		table->rowid_column = table->keys[0];
+	for (int i = 0; i < lengthof(rowid_names); i++)
+		if (sfm_table_column(table, rowid_names[i]) < 0)
+		{
+			table->rowid_name = rowid_names[i];
+			break;
+		}
+}
+
+static void
+read_index_columns(CatalogReader *reader, SfmIndex *index)
+{
+	int			allocated = 4;
+
+	index->columns = palloc(sizeof(SfmIndexColumn) * allocated);
+	start(reader->index_columns, index->name);
+	while (sfm_step(reader->index_columns))
+	{
+		SfmIndexColumn *column;
+
+		if (index->ncolumns == allocated)
+		{
+			allocated *= 2;
+			index->columns = repalloc(index->columns, sizeof(SfmIndexColumn) * allocated);
+		}
+		column = &index->columns[index->ncolumns++];
+		column->column = (int) sfm_column_int64(reader->index_columns, 0);
+		column->descending = sfm_column_int64(reader->index_columns, 1) != 0;
+		column->collation = sfm_column_cstring(reader->index_columns, 2);
+		if (column->collation == NULL)
+			column->collation = "BINARY";
+	}
+	sfm_reset(reader->index_columns);
+}
+
+static bool
+same_columns(const SfmTable *table, const SfmIndex *index, const SfmIndexedColumn *parsed)
+{
+	int			i = 0;
+
+	for (; parsed != NULL; parsed = parsed->next, i++)
+	{
+		const char *collation;
+
+		if (i >= index->ncolumns || index->columns[i].column < 0 || parsed->column == NULL ||
+			!sfm_names_equal(table->columns[index->columns[i].column].name, parsed->column))
+			return false;
+		collation = parsed->collation ? parsed->collation :
+			table->columns[index->columns[i].column].collation;
+		if (!sfm_names_equal(collation, index->columns[i].collation))
+			return false;
+	}
+	return i == index->ncolumns;
+}
+
+/* The parsed UNIQUE or PRIMARY KEY constraint that an automatic index stands for. */
+static const SfmConstraint *
+find_key_constraint(const SfmTable *table, const SfmIndex *index)
+{
+	SfmConstraintKind kind = index->origin == 'p' ?
+		SFM_CONSTRAINT_PRIMARY_KEY : SFM_CONSTRAINT_UNIQUE;
+
+	if (table->def == NULL)
+		return NULL;
+	for (const SfmConstraint *c = table->def->constraints; c; c = c->next)
+		if (c->kind == kind && same_columns(table, index, c->columns))
+			return c;
+	if (index->ncolumns == 1 && index->columns[0].column >= 0)
+	{
+		const SfmColumn *column = &table->columns[index->columns[0].column];
+
+		for (const SfmConstraint *c = column->def ? column->def->constraints : NULL; c; c = c->next)
+			if (c->kind == kind)
+				return c;
+	}
+	return NULL;
+}
+
+static void
+read_indexes(CatalogReader *reader, SfmTable *table)
+{
+	ListCell   *lc;
+
+	start(reader->indexes, table->name);
+	while (sfm_step(reader->indexes))
+	{
+		SfmIndex   *index = palloc0(sizeof(SfmIndex));
+
+		index->name = sfm_column_cstring(reader->indexes, 0);
+		index->unique = sfm_column_int64(reader->indexes, 1) != 0;
+		index->origin = sfm_column_cstring(reader->indexes, 2)[0];
+		index->partial = sfm_column_int64(reader->indexes, 3) != 0;
+		table->indexes = lappend(table->indexes, index);
+	}
+	sfm_reset(reader->indexes);
+
+	foreach(lc, table->indexes)
+	{
+		SfmIndex   *index = lfirst(lc);
+		double		rows;
+
+		read_index_columns(reader, index);
+		start(reader->index_sql, index->name);
+		if (sfm_step(reader->index_sql))
+			index->sql = sfm_column_cstring(reader->index_sql, 0);
+		sfm_reset(reader->index_sql);
+		if (index->sql)
+		{
+			SfmParseError error;
+
+			index->def = sfm_parse_create_index(index->sql, &error);
+			if (index->def == NULL)
+				index->parse_error = error.message;
+		}
+		else
+			index->constraint = find_key_constraint(table, index);
+		(void) read_statistics(reader, table->name, index->name, &rows, &index->rows_per_key);
+	}
+}
+
+/* The parsed REFERENCES that stands for one row group of PRAGMA foreign_key_list. */
+static const SfmConstraint *
+find_foreign_key(const SfmTable *table, const SfmForeignKey *fk)
+{
+	int			n = 0;
+
+	if (table->def == NULL)
+		return NULL;
+
+	/*
+	 * SQLite numbers them backwards, in the order in which its parser meets them:
+	 * columns with their constraints, then the table's.
+	 */
+	for (const SfmColumnDef *column = table->def->columns; column; column = column->next)
+		for (const SfmConstraint *c = column->constraints; c; c = c->next)
+			if (c->kind == SFM_CONSTRAINT_FOREIGN_KEY)
+				n++;
+	for (const SfmConstraint *c = table->def->constraints; c; c = c->next)
+		if (c->kind == SFM_CONSTRAINT_FOREIGN_KEY)
+			n++;
+	n -= fk->id + 1;
+	if (n < 0)
+		return NULL;
+	for (const SfmColumnDef *column = table->def->columns; column; column = column->next)
+		for (const SfmConstraint *c = column->constraints; c; c = c->next)
+			if (c->kind == SFM_CONSTRAINT_FOREIGN_KEY && n-- == 0)
+				return sfm_names_equal(c->parent, fk->parent) ? c : NULL;
+	for (const SfmConstraint *c = table->def->constraints; c; c = c->next)
+		if (c->kind == SFM_CONSTRAINT_FOREIGN_KEY && n-- == 0)
+			return sfm_names_equal(c->parent, fk->parent) ? c : NULL;
+	return NULL;
+}
+
+static void
+read_foreign_keys(CatalogReader *reader, SfmTable *table)
+{
+	SfmForeignKey *fk = NULL;
+	ListCell   *lc;
+
+	start(reader->foreign_keys, table->name);
+	while (sfm_step(reader->foreign_keys))
+	{
+		int			id = (int) sfm_column_int64(reader->foreign_keys, 0);
+		char	   *from = sfm_column_cstring(reader->foreign_keys, 2);
+		char	   *to = sfm_column_cstring(reader->foreign_keys, 3);
+
+		if (fk == NULL || fk->id != id)
+		{
+			fk = palloc0(sizeof(SfmForeignKey));
+			fk->id = id;
+			fk->parent = sfm_column_cstring(reader->foreign_keys, 1);
+			fk->on_update = sfm_column_cstring(reader->foreign_keys, 4);
+			fk->on_delete = sfm_column_cstring(reader->foreign_keys, 5);
+			fk->match = sfm_column_cstring(reader->foreign_keys, 6);
+			fk->columns = palloc(sizeof(int) * Max(table->ncolumns, 1));
+			if (to != NULL)
+				fk->parent_columns = palloc(sizeof(char *) * Max(table->ncolumns, 1));
+			table->foreign_keys = lappend(table->foreign_keys, fk);
+		}
+		if (fk->ncolumns == table->ncolumns || from == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("foreign key of table \"%s\" in SQLite file \"%s\" makes no sense",
+							table->name, reader->file->path)));
+		fk->columns[fk->ncolumns] = sfm_table_column(table, from);
+		if (fk->parent_columns)
+			fk->parent_columns[fk->ncolumns] = to ? to : "";
+		fk->ncolumns++;
+	}
+	sfm_reset(reader->foreign_keys);
+
+	foreach(lc, table->foreign_keys)
+	{
+		fk = lfirst(lc);
+		fk->def = find_foreign_key(table, fk);
+		if (fk->def)
+		{
+			fk->name = fk->def->name;
+			fk->deferrable = fk->def->deferrable;
+			fk->initially_deferred = fk->def->initially_deferred;
+		}
+	}
+}
+
+static void
+read_triggers(CatalogReader *reader, SfmTable *table)
+{
+	start(reader->triggers, table->name);
+	while (sfm_step(reader->triggers))
+	{
+		SfmTrigger *trigger = palloc(sizeof(SfmTrigger));
+
+		trigger->name = sfm_column_cstring(reader->triggers, 0);
+		trigger->sql = sfm_column_cstring(reader->triggers, 1);
+		table->triggers = lappend(table->triggers, trigger);
+	}
+	sfm_reset(reader->triggers);
+}
+
+static void
+parse_definition(SfmTable *table)
+{
+	SfmParseError error;
+
+	if (table->sql == NULL)
+		return;
+	if (table->kind == SFM_REL_VIRTUAL)
+	{
+		table->module = sfm_parse_virtual_module(table->sql);
+		return;
+	}
+	if (table->kind == SFM_REL_VIEW)
+		table->view = sfm_parse_create_view(table->sql, &error);
+	else
+		table->def = sfm_parse_create_table(table->sql, &error);
+	if (table->view == NULL && table->def == NULL)
+		table->parse_error = error.message;
+	if (table->def)
+		for (const SfmColumnDef *def = table->def->columns; def; def = def->next)
+		{
+			int			i = sfm_table_column(table, def->name);
+
+			if (i >= 0)
+				table->columns[i].def = def;
+		}
+}
+
+/* Rows by the range of the rowid: two steps down a B-tree. */
+static double
+rowid_range(SfmFile *file, const SfmTable *table)
+{
+	char	   *name = sfm_quote_name(table->name);
+	SfmStmt    *stmt;
+	double		rows = 0;
+
+	/* Both in one query would read the whole table: only one min or max is optimized. */
+	stmt = sfm_prepare(file,
+					   psprintf("SELECT (SELECT max(%s) FROM main.%s), (SELECT min(%s) FROM main.%s)",
+								table->rowid_name, name, table->rowid_name, name),
+					   table->name);
+	if (sfm_step(stmt))
+	{
+		SfmValue	max;
+		SfmValue	min;
+
+		sfm_column(stmt, 0, &max);
+		sfm_column(stmt, 1, &min);
+		if (max.cls == SFM_INTEGER && min.cls == SFM_INTEGER)
+			rows = (double) max.u.i - (double) min.u.i + 1;
+	}
+	sfm_finalize(stmt);
+	return rows;
+}
+
+static void
+read_details(CatalogReader *reader, SfmTable *table)
+{
+	int64		ignored;
+
+	read_columns(reader, table);
+	parse_definition(table);
+	if (table->kind == SFM_REL_TABLE || table->kind == SFM_REL_SHADOW)
+	{
+		read_column_metadata(reader, table);
+		read_indexes(reader, table);
+		read_foreign_keys(reader, table);
+	}
+	read_triggers(reader, table);
+	read_keys(table);
+	if (!read_statistics(reader, table->name, NULL, &table->rows_estimate, &ignored))
+		table->rows_estimate = table->rowid_name ? rowid_range(reader->file, table) : -1;
+}
+
+/* One row of PRAGMA table_list. */
+static SfmTable *
+read_entry(SfmStmt *stmt)
+{
+	SfmTable   *table = palloc0(sizeof(SfmTable));
+	char	   *type = sfm_column_cstring(stmt, 1);
+
+	table->name = sfm_column_cstring(stmt, 0);
+	table->kind = strcmp(type, "view") == 0 ? SFM_REL_VIEW :
+		strcmp(type, "virtual") == 0 ? SFM_REL_VIRTUAL :
+		strcmp(type, "shadow") == 0 ? SFM_REL_SHADOW : SFM_REL_TABLE;
+	table->without_rowid = sfm_column_int64(stmt, 2) != 0;
+	table->strict = sfm_column_int64(stmt, 3) != 0;
+	table->sql = sfm_column_cstring(stmt, 4);
+	table->rowid_column = -1;
+	table->rows_estimate = -1;
+	return table;
+}
+
+#define ENTRIES \
+	"SELECT s.name, l.type, l.wr, l.strict, s.sql" \
+	" FROM sqlite_schema s JOIN pragma_table_list l ON l.schema = 'main' AND l.name = s.name" \
+	" WHERE s.type IN ('table', 'view')"
+
+/*
+ * Reads the whole catalog, in the current memory context.  The file must be in
+ * its read transaction.
+ */
+SfmCatalog *
+sfm_catalog_read(SfmFile *file)
+{
+	SfmCatalog *catalog = palloc0(sizeof(SfmCatalog));
+	CatalogReader reader;
+	SfmStmt    *stmt;
+	ListCell   *lc;
+
+	reader_init(&reader, file);
+	stmt = sfm_prepare(file, ENTRIES " ORDER BY s.rowid", NULL);
+	while (sfm_step(stmt))
+	{
+		SfmTable   *table = read_entry(stmt);
+
+		if (pg_strncasecmp(table->name, "sqlite_", 7) == 0)
+			catalog->internal = lappend(catalog->internal, table->name);
+		else
+			catalog->tables = lappend(catalog->tables, table);
+	}
+	sfm_finalize(stmt);
+	foreach(lc, catalog->tables)
+		read_details(&reader, lfirst(lc));
+	return catalog;
+}
+
+/* One table or view alone; NULL when the file has none of that name. */
+SfmTable *
+sfm_catalog_read_table(SfmFile *file, const char *name)
+{
+	CatalogReader reader;
+	SfmTable   *table = NULL;
+	SfmStmt    *stmt = sfm_prepare(file, ENTRIES " AND s.name = ?1 COLLATE NOCASE", NULL);
+
+	start(stmt, name);
+	if (sfm_step(stmt))
+		table = read_entry(stmt);
+	sfm_finalize(stmt);
+	if (table == NULL)
+		return NULL;
+	reader_init(&reader, file);
+	read_details(&reader, table);
+	return table;
+}
+
+/*
+ * What AUTOINCREMENT counted for the table: sqlite_sequence's greatest integer.
+ * Anybody may write that table, so there may be several rows, or none; *odd says
+ * that a row held something else than an integer.
+ */
+bool
+sfm_sequence_count(SfmFile *file, const char *table, int64 *count, bool *odd)
+{
+	bool		found = false;
+	SfmStmt    *stmt;
+
+	*odd = false;
+	if (!schema_has_table(file, "sqlite_sequence"))
+		return false;
+	stmt = sfm_prepare(file,
+					   "SELECT seq FROM sqlite_sequence WHERE name = ?1 COLLATE NOCASE",
+					   "sqlite_sequence");
+	start(stmt, table);
+	while (sfm_step(stmt))
+	{
+		SfmValue	value;
+
+		sfm_column(stmt, 0, &value);
+		if (value.cls != SFM_INTEGER)
+		{
+			*odd = true;
+			continue;
+		}
+		*count = found ? Max(*count, value.u.i) : value.u.i;
+		found = true;
+	}
+	sfm_finalize(stmt);
+	return found;
+}

@@ -1,0 +1,49 @@
+/*
+ * quote.c
+ *		SQLite's spelling of names, strings and storage classes.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+
+#include "sqlite_internal.h"
+
+static char *
+quote_with(const char *text, char quote)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, quote);
+	for (; *text; text++)
+	{
+		if (*text == quote)
+			appendStringInfoChar(&buf, quote);
+		appendStringInfoChar(&buf, *text);
+	}
+	appendStringInfoChar(&buf, quote);
+	return buf.data;
+}
+
+/* A name as SQLite identifier, always in double quotes; palloc'd. */
+char *
+sfm_quote_name(const char *name)
+{
+	return quote_with(name, '"');
+}
+
+/* A text as SQLite string literal; palloc'd. */
+char *
+sfm_quote_string(const char *text)
+{
+	return quote_with(text, '\'');
+}
+
+/* The word that SQLite's typeof() gives for a storage class. */
+const char *
+sfm_class_name(SfmClass cls)
+{
+	static const char *const names[SFM_NCLASSES] = {"null", "integer", "real", "text", "blob"};
+
+	return names[cls];
+}
