@@ -1,0 +1,1 @@
+CREATE INDEX [IFK_AlbumArtistId] ON [Album] ([ArtistId])

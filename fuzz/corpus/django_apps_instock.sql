@@ -1,0 +1,1 @@
+CREATE INDEX "instock" ON "shop_product" ("stock") WHERE "stock" > 0

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX "uniq_active_title" ON "shop_product" ("title", "category_id") WHERE "active"

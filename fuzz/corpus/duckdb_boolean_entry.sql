@@ -1,0 +1,1 @@
+CREATE TABLE entry(id INTEGER, is_active BOOLEAN)

@@ -1,0 +1,1 @@
+CREATE TABLE a (c2 decimal(1, 0), c3 decimal(1, 1), c4 decimal(2, 1), c5 decimal (5, 2), c6 decimal (10, 5))

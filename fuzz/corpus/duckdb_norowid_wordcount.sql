@@ -1,0 +1,4 @@
+CREATE TABLE wordcount(
+  word TEXT PRIMARY KEY,
+  cnt INTEGER
+) WITHOUT ROWID

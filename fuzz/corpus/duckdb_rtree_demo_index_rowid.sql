@@ -1,0 +1,1 @@
+CREATE TABLE "demo_index_rowid"(rowid INTEGER PRIMARY KEY,nodeno)

@@ -1,0 +1,1 @@
+CREATE TABLE t(id integer primary key, v text, "naïve col" text)

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX "IX_Department_Name" ON "Department" ("Name")

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX idx_api_keys_prefix ON api_keys(prefix)

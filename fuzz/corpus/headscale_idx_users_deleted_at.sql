@@ -1,0 +1,1 @@
+CREATE INDEX idx_users_deleted_at ON users(deleted_at)

@@ -1,0 +1,1 @@
+CREATE TABLE `migrations` (`id` text,PRIMARY KEY (`id`))

@@ -1,0 +1,1 @@
+CREATE INDEX "sessions_user_id_index" on "sessions" ("user_id")

@@ -1,0 +1,1 @@
+CREATE TABLE android_metadata (locale TEXT)

@@ -1,0 +1,6 @@
+CREATE VIEW [Current Product List] 
+AS
+SELECT ProductID,
+       ProductName 
+FROM Products 
+WHERE Discontinued=0

@@ -1,0 +1,1 @@
+CREATE TABLE "person" ("id" INTEGER NOT NULL PRIMARY KEY, "name" VARCHAR(255) NOT NULL, "born" DATE, "boss_id" INTEGER, FOREIGN KEY ("boss_id") REFERENCES "person" ("id"))

@@ -1,0 +1,1 @@
+CREATE TABLE def(id integer primary key autoincrement, f1 text default "", f2 text)

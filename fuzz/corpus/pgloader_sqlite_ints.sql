@@ -1,0 +1,1 @@
+CREATE TABLE ints(id integer primary key, a tinyint default '0', b smallint, c integer, d bigint)

@@ -1,0 +1,1 @@
+CREATE TABLE long(name char(70), amount double)

@@ -1,0 +1,3 @@
+CREATE TABLE division_kind (
+    division_kind_id INTEGER PRIMARY KEY
+)

@@ -1,0 +1,1 @@
+CREATE INDEX ix_ok_partial ON users (id) WHERE ok = 1

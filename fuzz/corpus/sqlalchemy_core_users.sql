@@ -1,0 +1,23 @@
+CREATE TABLE users (
+	id INTEGER NOT NULL, 
+	email VARCHAR(120) NOT NULL, 
+	created DATETIME DEFAULT (CURRENT_TIMESTAMP), 
+	birthday DATE, 
+	alarm TIME, 
+	prefs JSON, 
+	color VARCHAR(5), 
+	balance NUMERIC(18, 6), 
+	score FLOAT, 
+	ok BOOLEAN, 
+	blob BLOB, 
+	age SMALLINT, 
+	big BIGINT, 
+	pick BLOB, 
+	iv DATETIME, 
+	bio TEXT, 
+	nocase VARCHAR COLLATE "NOCASE", 
+	PRIMARY KEY (id), 
+	CONSTRAINT age_pos CHECK (age is null or age >= 0), 
+	UNIQUE (email), 
+	CONSTRAINT ok_bool CHECK (ok IN (0, 1))
+)

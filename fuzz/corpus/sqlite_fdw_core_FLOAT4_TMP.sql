@@ -1,0 +1,1 @@
+CREATE TABLE FLOAT4_TMP (f1  REAL, id integer primary key autoincrement)

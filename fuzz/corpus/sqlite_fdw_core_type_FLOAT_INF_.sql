@@ -1,0 +1,1 @@
+CREATE VIEW "type_FLOAT_INF+" AS SELECT *, typeof("f") t, length("f") l FROM "type_FLOAT_INF"

@@ -1,0 +1,4 @@
+CREATE TABLE images (
+    tile_data blob,
+    tile_id text
+)
