@@ -1,0 +1,202 @@
+/*
+ * check.c
+ *		The target's side of the verification: rows read back by a query, hashed as
+ *		they come, and compared with what was read from the source.
+ *
+ * The query runs in the executor like any other, so that it sees what a reader of
+ * the table would see: partitions, policies, foreign partitions included.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "sfm_migrate.h"
+
+typedef struct CheckReceiver
+{
+	DestReceiver pub;
+	SfmRowHash *hash;
+	SfmChecksum *sum;
+	int			ncolumns;
+	SfmPlanColumn *columns;		/* for the least and greatest date; may be NULL */
+	int		   *dates;			/* which of them are dates or times */
+	int			ndates;
+} CheckReceiver;
+
+/* Orders date and time values, which are all 32 or 64 bit integers inside. */
+static int64
+date_key(SfmKind kind, Datum value)
+{
+	return kind == SFM_KIND_DATE ? DatumGetDateADT(value) : DatumGetInt64(value);
+}
+
+static bool
+is_date_kind(SfmKind kind)
+{
+	return kind == SFM_KIND_DATE || kind == SFM_KIND_TIME ||
+		kind == SFM_KIND_TIMESTAMP || kind == SFM_KIND_TIMESTAMPTZ;
+}
+
+static void
+note_date(SfmPlanColumn *column, Datum value)
+{
+	int64		key = date_key(column->type.kind, value);
+
+	if (!column->has_target_minmax || key < date_key(column->type.kind, column->target_min))
+		column->target_min = value;
+	if (!column->has_target_minmax || key > date_key(column->type.kind, column->target_max))
+		column->target_max = value;
+	column->has_target_minmax = true;
+}
+
+static void
+check_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+}
+
+static bool
+check_receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	CheckReceiver *receiver = (CheckReceiver *) self;
+
+	slot_getallattrs(slot);
+	sfm_rowhash_add_target(receiver->hash, slot->tts_values, slot->tts_isnull, receiver->sum);
+	for (int i = 0; i < receiver->ndates; i++)
+	{
+		int			n = receiver->dates[i];
+
+		if (!slot->tts_isnull[n])
+			note_date(&receiver->columns[n], slot->tts_values[n]);
+	}
+	return true;
+}
+
+static void
+check_nothing(DestReceiver *self)
+{
+}
+
+/*
+ * Adds the rows of a query, whose columns have these types, to *sum.  columns, when
+ * given, receive the least and greatest value of date columns.
+ */
+void
+sfm_target_checksum(const char *query, int ncolumns, const SfmType *types, SfmChecksum *sum,
+					SfmPlanColumn *columns)
+{
+	CheckReceiver receiver = {0};
+	SPIExecuteOptions options = {0};
+	int			rc;
+
+	receiver.pub.rStartup = check_startup;
+	receiver.pub.receiveSlot = check_receive;
+	receiver.pub.rShutdown = check_nothing;
+	receiver.pub.rDestroy = check_nothing;
+	receiver.pub.mydest = DestNone;
+	receiver.hash = sfm_rowhash_create(ncolumns, types);
+	receiver.sum = sum;
+	receiver.ncolumns = ncolumns;
+	receiver.columns = columns;
+	receiver.dates = palloc(sizeof(int) * Max(ncolumns, 1));
+	for (int i = 0; columns != NULL && i < ncolumns; i++)
+		if (is_date_kind(types[i].kind))
+		{
+			columns[i].has_target_minmax = false;
+			receiver.dates[receiver.ndates++] = i;
+		}
+
+	options.dest = (DestReceiver *) &receiver;
+	rc = SPI_execute_extended(query, &options);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(rc));
+}
+
+/* A target's migrated columns, generated ones included; quoted and separated. */
+char *
+sfm_check_columns(const SfmPlanTable *table)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < table->ncolumns; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "", quote_identifier(table->columns[i].target));
+	return buf.data;
+}
+
+/* The query that reads them back. */
+char *
+sfm_check_query(const SfmPlanTable *table)
+{
+	return psprintf("SELECT %s FROM %s", sfm_check_columns(table), table->qualified);
+}
+
+static SfmType *
+column_types(const SfmPlanTable *table)
+{
+	SfmType    *types = palloc(sizeof(SfmType) * Max(table->ncolumns, 1));
+
+	for (int i = 0; i < table->ncolumns; i++)
+		types[i] = table->columns[i].type;
+	return types;
+}
+
+/* What an existing target holds before rows are appended, under the lock. */
+void
+sfm_check_before(SfmPlanTable *table)
+{
+	sfm_target_checksum(sfm_check_query(table), table->ncolumns, column_types(table),
+						&table->target_before, NULL);
+}
+
+static void
+raise_difference(const SfmPlanTable *table, const char *what, const char *source,
+				 const char *target)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("verification of table %s failed", table->qualified),
+			 errdetail("Source and target differ in %s: %s and %s.", what, source, target),
+			 errhint("Nothing was migrated. A trigger, rule or policy of the target may have changed rows; else please report this.")));
+}
+
+/*
+ * Compares what arrived with the source: counts, and with verify => 'checksum' the
+ * sums over all rows.  Raises the first difference.
+ */
+void
+sfm_verify_table(SfmPlan *plan, SfmPlanTable *table)
+{
+	if (plan->options->verify == SFM_METHOD_CHECKSUM)
+	{
+		sfm_target_checksum(sfm_check_query(table), table->ncolumns, column_types(table),
+							&table->target_sum, table->columns);
+		sfm_checksum_subtract(&table->target_sum, &table->target_before);
+	}
+	else if (plan->options->verify == SFM_METHOD_COUNT)
+	{
+		bool		isnull;
+
+		table->target_sum.rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s",
+														  table->qualified), &isnull);
+		table->target_sum.rows -= table->rows_before;
+	}
+	else
+		return;
+
+	if (table->source_count != table->target_sum.rows + table->rejected_rows)
+		raise_difference(table, "their number of rows",
+						 psprintf("%lld", (long long) table->source_count),
+						 psprintf("%lld", (long long) (table->target_sum.rows + table->rejected_rows)));
+	if (plan->options->verify == SFM_METHOD_CHECKSUM &&
+		!sfm_checksum_equal(&table->source_sum, &table->target_sum))
+		raise_difference(table, "their checksum", sfm_checksum_text(&table->source_sum),
+						 sfm_checksum_text(&table->target_sum));
+	table->was_verified = true;
+	table->verified = true;
+}

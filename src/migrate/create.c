@@ -1,0 +1,110 @@
+/*
+ * create.c
+ *		Runs the statements of the plan's objects, each so that its failure costs
+ *		only itself.
+ *
+ * A foreign key that the rows break is made NOT VALID, with the number of orphans;
+ * another object that fails is left out with what PostgreSQL said.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "sfm_migrate.h"
+
+/* "c.a IS NOT NULL AND ...": rows of the child whose parent is missing. */
+static char *
+orphan_condition(const SfmObject *object)
+{
+	const SfmForeignKey *fk = object->fk;
+	int		   *parents = sfm_parent_columns(fk, object->parent->source);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < fk->ncolumns; i++)
+		appendStringInfo(&buf, "%sc.%s IS NOT NULL", i ? " AND " : "",
+						 quote_identifier(sfm_plan_column(object->table, fk->columns[i])->target));
+	appendStringInfo(&buf, " AND NOT EXISTS (SELECT FROM %s p WHERE ", object->parent->qualified);
+	for (int i = 0; i < fk->ncolumns; i++)
+		appendStringInfo(&buf, "%sp.%s = c.%s", i ? " AND " : "",
+						 quote_identifier(sfm_plan_column(object->parent, parents[i])->target),
+						 quote_identifier(sfm_plan_column(object->table, fk->columns[i])->target));
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+static void
+make_not_valid(SfmPlan *plan, SfmObject *object, const char *message)
+{
+	SfmPlanTable *table = object->table;
+	bool		isnull;
+	int64		orphans = sfm_query_int64(psprintf("SELECT count(*) FROM %s c WHERE %s",
+												   table->qualified, orphan_condition(object)),
+										  &isnull);
+
+	if (plan->options->on_orphan == SFM_ORPHANS_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("%lld rows of table %s have no parent in table %s", (long long) orphans,
+						table->qualified, object->parent->qualified),
+				 errdetail("%s", message),
+				 errhint("on_orphan => 'not_valid' keeps them, with a constraint for new rows only.")));
+	object->target_sql = psprintf("%s NOT VALID", object->target_sql);
+	sfm_exec(object->target_sql);
+	object->status = SFM_OBJECT_TRANSLATED;
+	object->note = psprintf("%lld rows have no parent, so it is NOT VALID: it holds for new rows.",
+							(long long) orphans);
+	sfm_note(table, "Foreign key %s to %s is NOT VALID: %lld rows have no parent. Once they are mended: ALTER TABLE %s VALIDATE CONSTRAINT %s",
+			 quote_identifier(object->constraint), object->parent->qualified, (long long) orphans,
+			 table->qualified, quote_identifier(object->constraint));
+}
+
+static const char *
+failure_note(const SfmObject *object, int sqlstate, const char *message)
+{
+	if (sqlstate == ERRCODE_UNIQUE_VIOLATION)
+		return psprintf("Its values are not unique in PostgreSQL: %s. Rows with equal keys can be inserted until that is mended.",
+						message);
+	return psprintf("PostgreSQL refused it: %s.", message);
+}
+
+static void
+create_object(SfmPlan *plan, SfmObject *object)
+{
+	int			sqlstate;
+	char	   *message;
+
+	if (sfm_try_exec(object->target_sql, &sqlstate, &message))
+	{
+		if (object->extra_sql == NULL)
+			return;
+		if (sfm_try_exec(object->extra_sql, &sqlstate, &message))
+			object->target_sql = psprintf("%s; %s", object->target_sql, object->extra_sql);
+		else
+		{
+			object->note = psprintf("The index that keeps its collation was not made: %s", message);
+			sfm_note(object->table, "Constraint %s: %s.", quote_identifier(object->constraint),
+					 object->note);
+		}
+		return;
+	}
+	if (object->phase == SFM_PHASE_FOREIGN_KEY && sqlstate == ERRCODE_FOREIGN_KEY_VIOLATION)
+		make_not_valid(plan, object, message);
+	else
+		sfm_leave_out(object, failure_note(object, sqlstate, message));
+}
+
+/* Makes all objects of one phase. */
+void
+sfm_create_objects(SfmPlan *plan, SfmPhase phase)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->objects)
+	{
+		SfmObject  *object = lfirst(lc);
+
+		if (object->phase == phase && object->target_sql)
+			create_object(plan, object);
+	}
+}

@@ -1,0 +1,185 @@
+/*
+ * defaults.c
+ *		A column's DEFAULT in PostgreSQL's words, for the type that the column has.
+ *
+ * A constant is evaluated by SQLite itself and brought to the column's type by the
+ * same converter as its rows, so that 0 becomes false for a boolean and '1' becomes 1
+ * for an integer.  CURRENT_TIMESTAMP and its relatives are UTC in SQLite.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "sfm_ast.h"
+#include "sfm_migrate.h"
+
+static const SfmExpr *
+default_expression(const SfmColumn *column)
+{
+	const SfmExpr *expr = NULL;
+
+	/* A repeated DEFAULT overrides, as in SQLite. */
+	for (const SfmConstraint *c = column->def ? column->def->constraints : NULL; c; c = c->next)
+		if (c->kind == SFM_CONSTRAINT_DEFAULT)
+			expr = c->expr;
+	return expr;
+}
+
+static bool
+is_number(const SfmExpr *expr)
+{
+	return expr->kind == SFM_EXPR_INTEGER || expr->kind == SFM_EXPR_REAL;
+}
+
+/* Whether the expression is a constant that SQLite can be asked for. */
+static bool
+is_constant(const SfmExpr *expr)
+{
+	switch (expr->kind)
+	{
+		case SFM_EXPR_NULL:
+		case SFM_EXPR_INTEGER:
+		case SFM_EXPR_REAL:
+		case SFM_EXPR_STRING:
+		case SFM_EXPR_BLOB:
+		case SFM_EXPR_BOOLEAN:
+			return true;
+		case SFM_EXPR_COLUMN:	/* a bare word is a string here, or TRUE and FALSE */
+			return expr->u.qualifier == NULL;
+		case SFM_EXPR_UNARY:
+			return (expr->op == SFM_OP_MINUS || expr->op == SFM_OP_PLUS) && is_number(expr->left);
+		default:
+			return false;
+	}
+}
+
+/* CURRENT_TIMESTAMP and its relatives for the column's type; NULL where there is no such form. */
+static const char *
+current_sql(SfmExprKind what, SfmKind kind)
+{
+	const char *utc = "(now() AT TIME ZONE 'UTC')";
+
+	switch (kind)
+	{
+		case SFM_KIND_TIMESTAMP:
+			return what == SFM_EXPR_CURRENT_TIMESTAMP ? utc : NULL;
+		case SFM_KIND_TIMESTAMPTZ:
+			return what == SFM_EXPR_CURRENT_TIMESTAMP ? "now()" : NULL;
+		case SFM_KIND_DATE:
+			return what == SFM_EXPR_CURRENT_DATE ? "((now() AT TIME ZONE 'UTC')::date)" : NULL;
+		case SFM_KIND_TIME:
+			return what == SFM_EXPR_CURRENT_TIME ? "((now() AT TIME ZONE 'UTC')::time(0))" : NULL;
+		case SFM_KIND_TEXT:
+		case SFM_KIND_VARCHAR:
+			return what == SFM_EXPR_CURRENT_TIMESTAMP ?
+				"to_char((now() AT TIME ZONE 'UTC'), 'YYYY-MM-DD HH24:MI:SS')" :
+				what == SFM_EXPR_CURRENT_DATE ? "to_char((now() AT TIME ZONE 'UTC'), 'YYYY-MM-DD')" :
+				"to_char((now() AT TIME ZONE 'UTC'), 'HH24:MI:SS')";
+		default:
+			return NULL;
+	}
+}
+
+/* A Datum as a literal of its type. */
+static char *
+datum_literal(const SfmType *type, Datum value)
+{
+	Oid			output;
+	bool		is_varlena;
+	char	   *text;
+
+	getTypeOutputInfo(type->typid, &output, &is_varlena);
+	text = OidOutputFunctionCall(output, value);
+	switch (type->kind)
+	{
+		case SFM_KIND_BOOL:
+			return DatumGetBool(value) ? "true" : "false";
+		case SFM_KIND_INT2:
+		case SFM_KIND_INT4:
+		case SFM_KIND_INT8:
+			return text[0] == '-' ? psprintf("'%s'::%s", text, sfm_type_name(type)) : text;
+		case SFM_KIND_TEXT:
+		case SFM_KIND_VARCHAR:
+			return quote_literal_cstr(text);
+		default:
+			return psprintf("%s::%s", quote_literal_cstr(text), sfm_type_name(type));
+	}
+}
+
+/* The constant as SQLite stores it in a column of that declaration. */
+static void
+evaluate(SfmFile *file, const SfmColumn *column, const SfmExpr *expr, SfmStmt **stmt,
+		 SfmValue *value)
+{
+	const char *sql = column->default_sql;
+	char	   *word = NULL;
+
+	*stmt = NULL;
+	if (expr->kind == SFM_EXPR_COLUMN && pg_strcasecmp(expr->text, "true") != 0 &&
+		pg_strcasecmp(expr->text, "false") != 0)
+		word = sfm_quote_string(expr->text);
+	/* A TEXT column stores a number as its text. */
+	*stmt = sfm_prepare(file, psprintf(sfm_affinity(column->declared_type) == 'T' &&
+									   expr->kind != SFM_EXPR_NULL && expr->kind != SFM_EXPR_BLOB ?
+									   "SELECT CAST((%s) AS TEXT)" : "SELECT (%s)",
+									   word ? word : sql), NULL);
+	if (!sfm_step(*stmt))
+		elog(ERROR, "SQLite returned no row for a constant");
+	sfm_column(*stmt, 0, value);
+}
+
+/*
+ * PostgreSQL's expression for the column's DEFAULT, palloc'd; NULL when it cannot be
+ * said for this type, then *why is the reason.  *same_form: it reads as in SQLite.
+ * Only for columns that have a default.
+ */
+char *
+sfm_default_sql(SfmFile *file, const SfmColumn *column, const SfmType *type,
+				const char **why, bool *same_form)
+{
+	const SfmExpr *expr = default_expression(column);
+	SfmStmt    *stmt;
+	SfmValue	value;
+	SfmConv    *conv;
+	Datum		datum;
+	SfmFit		fit;
+	char	   *result = NULL;
+
+	*same_form = false;
+	if (expr == NULL)
+	{
+		*why = "its expression was not understood";
+		return NULL;
+	}
+	if (expr->kind == SFM_EXPR_CURRENT_DATE || expr->kind == SFM_EXPR_CURRENT_TIME ||
+		expr->kind == SFM_EXPR_CURRENT_TIMESTAMP)
+	{
+		const char *sql = current_sql(expr->kind, type->kind);
+
+		if (sql == NULL)
+			*why = psprintf("SQLite's text for it does not fit type %s", sfm_type_name(type));
+		return sql ? pstrdup(sql) : NULL;
+	}
+	if (!is_constant(expr))
+	{
+		*why = "expressions are not translated in this version";
+		return NULL;
+	}
+
+	evaluate(file, column, expr, &stmt, &value);
+	conv = sfm_conv_create(type);
+	fit = sfm_convert(conv, &value, &datum);
+	if (fit == SFM_FIT_NULL)
+		result = "NULL";
+	else if (fit == SFM_FIT)
+		result = datum_literal(type, datum);
+	else
+		*why = psprintf("its value %s %s", sfm_value_for_message(&value), sfm_fit_phrase(fit, type));
+	*same_form = result != NULL && conv->seen.spelled == 0 &&
+		type->kind != SFM_KIND_BOOL && expr->kind != SFM_EXPR_COLUMN;
+	sfm_finalize(stmt);
+	return result;
+}

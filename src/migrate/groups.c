@@ -1,0 +1,185 @@
+/*
+ * groups.c
+ *		What foreign keys say about tables: their order, and which columns must
+ *		have one type.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "sfm_migrate.h"
+
+/*
+ * The columns of the parent that a foreign key refers to, as numbers in the parent;
+ * NULL when they cannot be told (the parent's primary key is meant and does not
+ * have that many columns, or a column does not exist).
+ */
+int *
+sfm_parent_columns(const SfmForeignKey *fk, const SfmTable *parent)
+{
+	int		   *result = palloc(sizeof(int) * fk->ncolumns);
+
+	if (fk->parent_columns == NULL && parent->nkeys != fk->ncolumns)
+		return NULL;
+	for (int i = 0; i < fk->ncolumns; i++)
+	{
+		result[i] = fk->parent_columns ? sfm_table_column(parent, fk->parent_columns[i]) :
+			parent->keys[i];
+		if (result[i] < 0 || fk->columns[i] < 0)
+			return NULL;
+	}
+	return result;
+}
+
+static void
+visit(const SfmPlan *plan, SfmPlanTable *table, List **visited, List **ordered)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (list_member_ptr(*visited, table))
+		return;					/* done, or on the way: a cycle */
+	*visited = lappend(*visited, table);
+	foreach(lc, table->source->foreign_keys)
+	{
+		SfmForeignKey *fk = lfirst(lc);
+		SfmPlanTable *parent = sfm_plan_find(plan, fk->parent);
+
+		if (parent != NULL)
+			visit(plan, parent, visited, ordered);
+	}
+	*ordered = lappend(*ordered, table);
+}
+
+/*
+ * The tables with parents before children, else in the source's order.  In a cycle
+ * one has to come first; foreign keys are added after all rows are there.
+ */
+List *
+sfm_order_tables(const SfmPlan *plan, List *tables)
+{
+	List	   *visited = NIL;
+	List	   *ordered = NIL;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+		visit(plan, lfirst(lc), &visited, &ordered);
+	return ordered;
+}
+
+static void
+merge_groups(SfmPlan *plan, int from, int into)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+			if (table->columns[i].group == from)
+				table->columns[i].group = into;
+	}
+}
+
+static void
+tie(SfmPlan *plan, SfmPlanColumn *a, SfmPlanColumn *b)
+{
+	if (a->group < 0 && b->group < 0)
+		a->group = b->group = plan->ngroups++;
+	else if (a->group < 0)
+		a->group = b->group;
+	else if (b->group < 0)
+		b->group = a->group;
+	else if (a->group != b->group)
+		merge_groups(plan, b->group, a->group);
+}
+
+/*
+ * Brings the columns of each group to one type.  A type that is fixed (a rule's)
+ * is everybody's; else it is one that holds all values of each.  Columns of existing
+ * targets keep theirs.
+ */
+void
+sfm_unify_groups(SfmPlan *plan)
+{
+	SfmType    *types = palloc0(sizeof(SfmType) * Max(plan->ngroups, 1));
+	bool	   *has_type = palloc0(sizeof(bool) * Max(plan->ngroups, 1));
+	bool	   *has_fixed = palloc0(sizeof(bool) * Max(plan->ngroups, 1));
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+			int			g = column->group;
+
+			if (g < 0 || table->exists || has_fixed[g])
+				continue;
+			types[g] = !has_type[g] || column->fixed ? column->type :
+				sfm_unify(&types[g], &column->type);
+			has_type[g] = true;
+			has_fixed[g] = column->fixed;
+		}
+	}
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+
+			if (column->group < 0 || table->exists || column->fixed)
+				continue;
+			column->type = types[column->group];
+			if (has_fixed[column->group])
+				column->fixed = true;
+		}
+	}
+}
+
+/*
+ * Puts columns that are tied by foreign keys into groups, and gives each group one
+ * planned type.
+ */
+void
+sfm_tie_columns(SfmPlan *plan)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		foreach(lc2, table->source->foreign_keys)
+		{
+			SfmForeignKey *fk = lfirst(lc2);
+			SfmPlanTable *parent = sfm_plan_find(plan, fk->parent);
+			int		   *parents;
+
+			if (parent == NULL || (parents = sfm_parent_columns(fk, parent->source)) == NULL)
+				continue;
+			for (int i = 0; i < fk->ncolumns; i++)
+			{
+				SfmPlanColumn *a = sfm_plan_column(table, fk->columns[i]);
+				SfmPlanColumn *b = sfm_plan_column(parent, parents[i]);
+
+				if (a && b)
+					tie(plan, a, b);
+			}
+		}
+	}
+	sfm_unify_groups(plan);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+			table->columns[i].planned = table->columns[i].type;
+	}
+}

@@ -1,0 +1,408 @@
+/*
+ * run.c
+ *		sqlite_mig.migrate(): the plan carried out, in the caller's transaction.
+ *
+ * The order: arguments; the lock on the target schema; the source opened in its
+ * read transaction; the plan; then, unless it is a dry run, tables and rows; types
+ * widened and tables loaded again where the rows ask for it; keys, indexes, foreign
+ * keys; sequences; verification against the rows as they now stand; ANALYZE;
+ * history.  Anything that goes wrong is an error, and leaves the target as it was.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "sfm_migrate.h"
+#include "sfm_progress.h"
+
+/* Begins a measured piece of work on a table. */
+#define SFM_CLOCK_START(clock) TimestampTz clock = GetCurrentTimestamp()
+#define SFM_CLOCK_STOP(clock, table) ((table)->elapsed_us += GetCurrentTimestamp() - (clock))
+
+static bool
+takes_rows(const SfmPlan *plan, const SfmPlanTable *table)
+{
+	return table->status != SFM_STATUS_SKIPPED && plan->options->scope != SFM_SCOPE_SCHEMA;
+}
+
+static void
+create_target(SfmPlan *plan, SfmPlanTable *table)
+{
+	if (table->status == SFM_STATUS_REPLACED && !table->dirty)
+		sfm_execf("DROP TABLE %s", table->qualified);
+	sfm_plan_defaults(plan, table);
+	sfm_exec(sfm_ddl_create_table(plan, table));
+	table->relid = get_relname_relid(table->target,
+									 get_namespace_oid(plan->options->target_schema, false));
+}
+
+/* An existing target before its rows come. */
+static void
+prepare_existing(SfmPlan *plan, SfmPlanTable *table)
+{
+	if (table->dirty)
+		return;					/* done before the first reading */
+	if (!plan->options->fire_triggers)
+		table->triggers = sfm_target_triggers_off(table);
+	if (plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE && table->rows_before > 0)
+	{
+		sfm_execf("TRUNCATE TABLE %s", table->qualified);
+		table->rows_before = 0;
+	}
+	if (table->rows_before > 0 && plan->options->verify == SFM_METHOD_CHECKSUM)
+		sfm_check_before(table);
+}
+
+/*
+ * Loads an existing target in a subtransaction, so that what it wrote before its
+ * first misfit goes away again.
+ */
+static void
+load_existing(SfmPlan *plan, SfmPlanTable *table)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(mcxt);
+	sfm_load_table(plan, table);
+	if (table->loaded)
+		ReleaseCurrentSubTransaction();
+	else
+		RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(mcxt);
+	CurrentResourceOwner = owner;
+}
+
+static void
+load(SfmPlan *plan, SfmPlanTable *table)
+{
+	SFM_CLOCK_START(clock);
+
+	sfm_progress_table(table->qualified);
+	if (!table->exists)
+		create_target(plan, table);
+	else if (takes_rows(plan, table))
+		prepare_existing(plan, table);
+	if (takes_rows(plan, table))
+	{
+		sfm_staging_add(plan, table);
+		if (table->exists)
+			load_existing(plan, table);
+		else
+			sfm_load_table(plan, table);
+	}
+	SFM_CLOCK_STOP(clock, table);
+}
+
+/* Makes room for the second load of a table whose first one met misfits. */
+static void
+discard_first_load(SfmPlanTable *table)
+{
+	if (table->exists)
+		return;					/* rolled back by load_existing() */
+	/* TRUNCATE gives the space back at once, DROP only at commit. */
+	sfm_execf("TRUNCATE TABLE %s", table->qualified);
+	sfm_execf("DROP TABLE %s", table->qualified);
+}
+
+/*
+ * Loads the tables again whose types or NOT NULLs changed.  Every value fits then,
+ * as the new types were made from all of them.
+ */
+static void
+load_again(SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (table->dirty)
+			discard_first_load(table);
+	}
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (!table->dirty)
+			continue;
+		load(plan, table);
+		if (!table->loaded)
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("table \"%s\" holds values that fit none of the types found for them",
+							table->source->name)));
+	}
+}
+
+static void
+load_all(SfmPlan *plan)
+{
+	ListCell   *lc;
+	int			done = 0;
+
+	sfm_progress_phase("loading");
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		sfm_progress_tables(done++, list_length(plan->tables));
+		if (table->status != SFM_STATUS_SKIPPED)
+			load(plan, table);
+	}
+	if (plan->options->scope != SFM_SCOPE_SCHEMA && sfm_plan_widen(plan))
+	{
+		sfm_progress_phase("loading again");
+		load_again(plan);
+	}
+}
+
+/* SQLite's own count, asked of SQLite and not of our scan. */
+static void
+count_source(SfmPlan *plan, SfmPlanTable *table)
+{
+	SfmStmt    *stmt = sfm_prepare(plan->source->file,
+								   psprintf("SELECT count(*) FROM main.%s",
+											sfm_quote_name(table->source->name)),
+								   table->source->name);
+
+	if (sfm_step(stmt))
+		table->source_count = sfm_column_int64(stmt, 0);
+	sfm_finalize(stmt);
+}
+
+static void
+balance_books(const SfmPlanTable *table)
+{
+	if (table->source_rows == table->target_rows + table->rejected_rows)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("table %s did not take all rows", table->qualified),
+			 errdetail("%lld rows were read, %lld were written and %lld rejected.",
+					   (long long) table->source_rows, (long long) table->target_rows,
+					   (long long) table->rejected_rows),
+			 errhint("A trigger, rule or policy of the target may have kept rows out.")));
+}
+
+static void
+finish_tables(SfmPlan *plan)
+{
+	ListCell   *lc;
+	int			done = 0;
+
+	sfm_progress_phase("verifying");
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+		SFM_CLOCK_START(clock);
+
+		sfm_progress_tables(done++, list_length(plan->tables));
+		if (table->status == SFM_STATUS_SKIPPED)
+			continue;
+		sfm_progress_table(table->qualified);
+		sfm_set_sequence(plan, table);
+		if (table->loaded)
+		{
+			ListCell   *statement;
+
+			foreach(statement, table->triggers)
+				sfm_exec(lfirst(statement));
+			count_source(plan, table);
+			balance_books(table);
+			sfm_verify_table(plan, table);
+		}
+		sfm_execf("ANALYZE %s", table->qualified);
+		SFM_CLOCK_STOP(clock, table);
+		if (table->loaded)
+			ereport(NOTICE,
+					(errmsg("table %s: %lld rows%s", table->qualified,
+							(long long) table->target_rows, table->verified ? ", verified" : "")));
+	}
+}
+
+/* Owner, grants and comments. */
+static void
+hand_over(SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+		ListCell   *statement;
+		bool		isnull;
+
+		if (table->status == SFM_STATUS_SKIPPED)
+			continue;
+		if (!table->exists && table->status == SFM_STATUS_CREATED && OidIsValid(plan->options->owner))
+			sfm_exec(sfm_ddl_owner(plan, table));
+		foreach(statement, table->restore)
+			sfm_exec(lfirst(statement));
+		table->target_bytes = sfm_query_int64(psprintf("SELECT pg_total_relation_size(%u)", table->relid),
+											  &isnull);
+	}
+}
+
+/*
+ * Raises settings that make the call fast, for its time, where the DBA left them at
+ * their defaults.
+ */
+static void
+raise_settings(SfmPlan *plan)
+{
+	char	   *names = sfm_query_text("SELECT string_agg(name, ' ') FROM pg_settings WHERE source = 'default'"
+									   " AND (name = 'maintenance_work_mem' AND setting::bigint < 262144"
+									   "      OR name = 'default_toast_compression' AND 'lz4' = ANY (enumvals))");
+
+	if (names && strstr(names, "maintenance_work_mem"))
+	{
+		(void) set_config_option("maintenance_work_mem", "256MB", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+		plan->notes = lappend(plan->notes, "maintenance_work_mem was at its default and is 256MB for this call.");
+	}
+	if (names && strstr(names, "default_toast_compression"))
+	{
+		(void) set_config_option("default_toast_compression", "lz4", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+		plan->notes = lappend(plan->notes, "default_toast_compression was at its default and is lz4 for this call.");
+	}
+}
+
+static void
+run_plan(SfmPlan *plan)
+{
+	if (!plan->schema_exists)
+		sfm_exec(sfm_ddl_create_schema(plan));
+	if (plan->options->scope != SFM_SCOPE_SCHEMA)
+		sfm_staging_create(plan);
+	else
+		sfm_plan_survey(plan);
+	load_all(plan);
+	if (plan->options->scope != SFM_SCOPE_SCHEMA)
+		sfm_staging_drop(plan);
+
+	sfm_progress_phase("keys and indexes");
+	sfm_plan_objects(plan);
+	sfm_create_objects(plan, SFM_PHASE_KEY);
+	sfm_create_objects(plan, SFM_PHASE_INDEX);
+	sfm_create_objects(plan, SFM_PHASE_CHECK);
+	sfm_progress_phase("foreign keys");
+	sfm_create_objects(plan, SFM_PHASE_FOREIGN_KEY);
+	sfm_create_objects(plan, SFM_PHASE_VIEW);
+	finish_tables(plan);
+	hand_over(plan);
+	sfm_exec("SET CONSTRAINTS ALL IMMEDIATE");
+	sfm_plan_misfit_notes(plan);
+	sfm_final_notes(plan);
+	(void) sfm_history_write(plan);
+}
+
+static void
+dry_run(SfmPlan *plan)
+{
+	sfm_plan_survey(plan);
+	for (int i = 0; i < list_length(plan->tables); i++)
+	{
+		SfmPlanTable *table = list_nth(plan->tables, i);
+
+		if (!table->exists)
+			sfm_plan_defaults(plan, table);
+		table->target_rows = table->source_rows;
+	}
+	sfm_plan_objects(plan);
+	sfm_plan_orphans(plan);
+	sfm_plan_misfit_notes(plan);
+}
+
+static void
+report(ReturnSetInfo *rsinfo, SfmPlan *plan)
+{
+	ListCell   *lc;
+	int64		rows = 0;
+	int			verified = 0;
+	int			left_out = 0;
+
+	foreach(lc, plan->notes)
+		ereport(NOTICE, (errmsg("%s", (char *) lfirst(lc))));
+	foreach(lc, plan->objects)
+		if (((SfmObject *) lfirst(lc))->status == SFM_OBJECT_LEFT_OUT)
+			left_out++;
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		rows += table->target_rows;
+		verified += table->verified;
+		sfm_report_row(rsinfo, plan, table);
+	}
+	ereport(NOTICE,
+			(errmsg("%d tables, %lld rows, %d tables verified, %d objects left out%s",
+					list_length(plan->tables), (long long) rows, verified, left_out,
+					plan->options->dry_run ? " (dry run: nothing was written)" : ""),
+			 left_out > 0 && !plan->options->dry_run ?
+			 errhint("SELECT * FROM sqlite_mig.migration_object WHERE status = 'left_out' names them.") : 0));
+}
+
+/*
+ * sqlite_mig.migrate(...).  Fills the caller's result set, a row a table, when all
+ * is done.
+ */
+void
+sfm_migrate(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "SQLite migration",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	SfmOptions *options;
+	SfmSource  *source;
+	SfmPlan    *plan;
+	TimestampTz started_at = GetCurrentTimestamp();
+	int			level;
+
+	sfm_require_read_committed("migrate");
+	InitMaterializedSRF(fcinfo, 0);
+	old = MemoryContextSwitchTo(mcxt);
+	options = sfm_options_from_call(fcinfo);
+	if (!options->dry_run)
+		PreventCommandIfReadOnly("sqlite_mig.migrate()");
+	level = sfm_safe_settings();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	MemoryContextSwitchTo(mcxt);
+
+	options->types = sfm_type_rules(options->types_json);
+	sfm_progress_begin(options->source, options->target_schema);
+	sfm_target_lock_schema(options->target_schema);
+	source = sfm_source_open(options->source);
+	plan = sfm_plan_build(options, source);
+	plan->started_at = started_at;
+	if (options->dry_run)
+		dry_run(plan);
+	else
+	{
+		raise_settings(plan);
+		run_plan(plan);
+	}
+	report(rsinfo, plan);
+	sfm_source_close(source);
+	sfm_progress_end();
+	SPI_finish();
+	AtEOXact_GUC(true, level);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(mcxt);
+}

@@ -1,0 +1,229 @@
+/*
+ * script.c
+ *		sqlite_mig.script(): the statements that migrate() would run on an unchanged
+ *		source, from BEGIN to COMMIT.
+ *
+ * The source is surveyed once, so that types, NOT NULLs and orphans are what a run
+ * would find.  A statement by hand cannot listen to the scan as a migration does:
+ * the load is INSERT ... SELECT throughout, and verification compares what the
+ * foreign table gives with what the target holds.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "sfm_migrate.h"
+
+typedef struct Script
+{
+	ReturnSetInfo *rsinfo;
+	int			steps;
+} Script;
+
+static void
+put(Script *script, const char *phase, const SfmPlanTable *table, const char *statement)
+{
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	values[0] = Int32GetDatum(++script->steps);
+	values[1] = CStringGetTextDatum(phase);
+	values[2] = table ? CStringGetTextDatum(sfm_name_to_server(table->source->name)) : (Datum) 0;
+	nulls[2] = table == NULL;
+	values[3] = CStringGetTextDatum(statement);
+	tuplestore_putvalues(script->rsinfo->setResult, script->rsinfo->setDesc, values, nulls);
+}
+
+static void
+put_objects(Script *script, const SfmPlan *plan, SfmPhase phase, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->objects)
+	{
+		SfmObject  *object = lfirst(lc);
+
+		if (object->phase != phase || object->target_sql == NULL)
+			continue;
+		put(script, name, object->table, object->target_sql);
+		if (object->extra_sql)
+			put(script, name, object->table, object->extra_sql);
+	}
+}
+
+/* Where SQLite's AUTOINCREMENT counted further than the rows, the number to go on from. */
+static void
+put_sequence(Script *script, SfmPlan *plan, const SfmPlanTable *table)
+{
+	SfmPlanColumn *column = sfm_identity_column(table);
+	SfmStmt    *stmt;
+	int64		count = 0;
+	int64		reached = 0;
+	bool		odd;
+
+	if (column == NULL || table->exists)
+		return;
+	stmt = sfm_prepare(plan->source->file,
+					   psprintf("SELECT max(s.%s) FROM main.%s s", sfm_quote_name(column->source->name),
+								sfm_quote_name(table->source->name)), table->source->name);
+	if (sfm_step(stmt) && plan->options->scope != SFM_SCOPE_SCHEMA)
+		reached = sfm_column_int64(stmt, 0);
+	sfm_finalize(stmt);
+	if (sfm_sequence_count(plan->source->file, table->source->name, &count, &odd))
+		reached = Max(reached, count);
+	if (reached > 0)
+		put(script, "sequences", table,
+			sfm_ddl_restart(plan, table, reached == PG_INT64_MAX ? reached : reached + 1));
+}
+
+static void
+put_table(Script *script, SfmPlan *plan, SfmPlanTable *table)
+{
+	if (table->status == SFM_STATUS_SKIPPED)
+		return;
+	if (table->status == SFM_STATUS_REPLACED)
+		put(script, "tables", table, psprintf("DROP TABLE %s", table->qualified));
+	if (!table->exists)
+		put(script, "tables", table, sfm_ddl_create_table(plan, table));
+	else if (plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE && table->rows_before > 0)
+		put(script, "tables", table, psprintf("TRUNCATE TABLE %s", table->qualified));
+}
+
+static void
+put_rows(Script *script, SfmPlan *plan, SfmPlanTable *table)
+{
+	if (table->status == SFM_STATUS_SKIPPED)
+		return;
+	table->foreign_table = sfm_qualify(plan->staging, psprintf("t%d", table->number));
+	put(script, "source", table, sfm_ddl_foreign_table(plan, table));
+	put(script, "rows", table, sfm_ddl_insert(plan, table));
+}
+
+/*
+ * Source and target must agree in their number of rows and, where the target held
+ * none before, in a sum over the text of all rows; a difference ends the script.
+ */
+static void
+put_verification(Script *script, const SfmPlan *plan, const SfmPlanTable *table)
+{
+	char	   *columns = sfm_check_columns(table);
+	char	   *what;
+	char	   *block;
+
+	if (table->status == SFM_STATUS_SKIPPED || plan->options->verify == SFM_METHOD_NONE)
+		return;
+	what = plan->options->verify == SFM_METHOD_CHECKSUM && !table->exists ?
+		psprintf("(count(*), sum(hashtextextended(ROW(%s)::text, 0)::numeric))", columns) :
+		pstrdup("count(*)");
+	block = psprintf("BEGIN IF (SELECT %s FROM %s) IS DISTINCT FROM (SELECT %s%s FROM %s) THEN"
+					 " RAISE EXCEPTION 'source and target of table %%s differ', %s; END IF; END",
+					 what, table->foreign_table, what,
+					 table->rows_before > 0 ? psprintf(" - %lld", (long long) table->rows_before) : "",
+					 table->qualified, quote_literal_cstr(table->qualified));
+	put(script, "verification", table, psprintf("DO LANGUAGE plpgsql %s", quote_literal_cstr(block)));
+}
+
+static void
+put_all(Script *script, SfmPlan *plan)
+{
+	bool		rows = plan->options->scope != SFM_SCOPE_SCHEMA;
+	ListCell   *lc;
+	ListCell   *statement;
+
+	plan->staging = "sqlite_mig_source";
+	plan->staging_server = OidIsValid(plan->source->serverid) ?
+		plan->options->source : plan->staging;
+	put(script, "begin", NULL, "BEGIN");
+	if (!plan->schema_exists)
+		put(script, "schema", NULL, sfm_ddl_create_schema(plan));
+	if (rows)
+	{
+		put(script, "source", NULL, psprintf("CREATE SCHEMA %s", plan->staging));
+		if (!OidIsValid(plan->source->serverid))
+			put(script, "source", NULL, sfm_ddl_create_server(plan));
+	}
+	foreach(lc, plan->tables)
+		put_table(script, plan, lfirst(lc));
+	if (rows)
+		foreach(lc, plan->tables)
+			put_rows(script, plan, lfirst(lc));
+	put_objects(script, plan, SFM_PHASE_KEY, "keys");
+	put_objects(script, plan, SFM_PHASE_INDEX, "indexes");
+	put_objects(script, plan, SFM_PHASE_CHECK, "checks");
+	put_objects(script, plan, SFM_PHASE_FOREIGN_KEY, "foreign keys");
+	put_objects(script, plan, SFM_PHASE_VIEW, "views");
+	foreach(lc, plan->tables)
+		put_sequence(script, plan, lfirst(lc));
+	if (rows)
+		foreach(lc, plan->tables)
+			put_verification(script, plan, lfirst(lc));
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (table->status == SFM_STATUS_SKIPPED)
+			continue;
+		put(script, "analyze", table, psprintf("ANALYZE %s", table->qualified));
+		if (!table->exists && OidIsValid(plan->options->owner))
+			put(script, "owner", table, sfm_ddl_owner(plan, table));
+		foreach(statement, table->restore)
+			put(script, "owner", table, lfirst(statement));
+	}
+	if (rows)
+	{
+		foreach(lc, plan->tables)
+			if (((SfmPlanTable *) lfirst(lc))->foreign_table)
+				put(script, "source", lfirst(lc), psprintf("DROP FOREIGN TABLE %s",
+														   ((SfmPlanTable *) lfirst(lc))->foreign_table));
+		if (!OidIsValid(plan->source->serverid))
+			put(script, "source", NULL, psprintf("DROP SERVER %s", plan->staging));
+		put(script, "source", NULL, psprintf("DROP SCHEMA %s", plan->staging));
+	}
+	put(script, "commit", NULL, "COMMIT");
+}
+
+/* sqlite_mig.script(<the arguments of migrate>).  Writes nothing. */
+void
+sfm_script(FunctionCallInfo fcinfo)
+{
+	Script		script = {(ReturnSetInfo *) fcinfo->resultinfo, 0};
+	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "SQLite migration",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	SfmOptions *options;
+	SfmSource  *source;
+	SfmPlan    *plan;
+	ListCell   *lc;
+	int			level;
+
+	sfm_require_read_committed("script");
+	InitMaterializedSRF(fcinfo, 0);
+	old = MemoryContextSwitchTo(mcxt);
+	options = sfm_options_from_call(fcinfo);
+	level = sfm_safe_settings();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	MemoryContextSwitchTo(mcxt);
+
+	options->types = sfm_type_rules(options->types_json);
+	source = sfm_source_open(options->source);
+	plan = sfm_plan_build(options, source);
+	sfm_plan_survey(plan);
+	foreach(lc, plan->tables)
+		if (!((SfmPlanTable *) lfirst(lc))->exists)
+			sfm_plan_defaults(plan, lfirst(lc));
+	sfm_plan_objects(plan);
+	sfm_plan_orphans(plan);
+	put_all(&script, plan);
+
+	sfm_source_close(source);
+	SPI_finish();
+	AtEOXact_GUC(true, level);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(mcxt);
+}

@@ -1,0 +1,328 @@
+/*
+ * sequences.c
+ *		The next INSERT gets a free id: sequences are set past the data and past what
+ *		SQLite's AUTOINCREMENT counted.
+ *
+ * Always by ALTER ... RESTART, which is transactional: setval() is not, and a run
+ * that is rolled back would leave the sequence moved.  Never backwards.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "common/int.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "sfm_migrate.h"
+
+/* One sequence that a column owns. */
+typedef struct OwnedSequence
+{
+	Oid			relid;
+	char	   *table;			/* qualified */
+	char	   *column;
+	Oid			seqid;
+	char	   *sequence;		/* qualified */
+	int64		increment;
+	int64		min;
+	int64		max;
+} OwnedSequence;
+
+/* The identity column of a table that is created; NULL without one. */
+SfmPlanColumn *
+sfm_identity_column(const SfmPlanTable *table)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+		if (table->columns[i].identity)
+			return &table->columns[i];
+	return NULL;
+}
+
+/*
+ * The sequences that columns of relations matching a condition on pg_class c own:
+ * serial, identity, or ALTER SEQUENCE OWNED BY.
+ */
+static List *
+owned_sequences(const char *condition)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	List	   *result = NIL;
+	SPITupleTable *rows;
+
+	if (SPI_execute(psprintf("SELECT c.oid::bigint, format('%%I.%%I', n.nspname, c.relname), a.attname::text,"
+							 "       s.oid::bigint, format('%%I.%%I', sn.nspname, s.relname),"
+							 "       q.seqincrement, q.seqmin, q.seqmax"
+							 "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+							 "  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid"
+							 "       AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
+							 "  JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
+							 "  JOIN pg_namespace sn ON sn.oid = s.relnamespace"
+							 "  JOIN pg_sequence q ON q.seqrelid = s.oid"
+							 "  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid"
+							 " WHERE %s ORDER BY c.oid, a.attnum", condition), false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read sequences");
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(mcxt);
+		OwnedSequence *sequence = palloc(sizeof(OwnedSequence));
+		HeapTuple	row = rows->vals[i];
+		bool		isnull;
+
+#define INT64_COLUMN(n) DatumGetInt64(SPI_getbinval(row, rows->tupdesc, n, &isnull))
+		sequence->relid = (Oid) INT64_COLUMN(1);
+		sequence->table = SPI_getvalue(row, rows->tupdesc, 2);
+		sequence->column = SPI_getvalue(row, rows->tupdesc, 3);
+		sequence->seqid = (Oid) INT64_COLUMN(4);
+		sequence->sequence = SPI_getvalue(row, rows->tupdesc, 5);
+		sequence->increment = INT64_COLUMN(6);
+		sequence->min = INT64_COLUMN(7);
+		sequence->max = INT64_COLUMN(8);
+		result = lappend(result, sequence);
+		MemoryContextSwitchTo(old);
+#undef INT64_COLUMN
+	}
+	SPI_freetuptable(rows);
+	return result;
+}
+
+/*
+ * Moves a sequence so that its next value lies past "reached" (has_reached: there
+ * is such a value), never backwards.  *old and *new are what it counts on from.
+ * Returns false when no value is left past that.
+ */
+static bool
+advance(const OwnedSequence *sequence, bool has_reached, int64 reached, int64 *old, int64 *new)
+{
+	bool		up = sequence->increment > 0;
+	bool		isnull;
+	int64		next;
+
+	*old = sfm_query_int64(psprintf("SELECT CASE WHEN is_called THEN last_value::numeric ELSE"
+									" greatest(least(last_value::numeric - %lld, 9223372036854775807), -9223372036854775808) END::bigint"
+									" FROM %s", (long long) sequence->increment, sequence->sequence),
+						   &isnull);
+	*new = *old;
+	if (!has_reached || (up ? reached <= *old : reached >= *old))
+		return true;
+	*new = reached;
+	if (pg_add_s64_overflow(reached, sequence->increment, &next) ||
+		next > sequence->max)
+	{
+		/* The next value is one that is taken: an INSERT fails instead of repeating it. */
+		sfm_execf("ALTER SEQUENCE %s RESTART WITH %lld", sequence->sequence,
+				  (long long) Min(reached, sequence->max));
+		return false;
+	}
+	if (next < sequence->min)
+	{
+		*new = *old;
+		return true;
+	}
+	sfm_execf("ALTER SEQUENCE %s RESTART WITH %lld", sequence->sequence, (long long) next);
+	return true;
+}
+
+/* The greatest value in the sequence's direction that its column holds. */
+static bool
+column_reached(const OwnedSequence *sequence, int64 *reached)
+{
+	bool		isnull;
+
+	*reached = sfm_query_int64(psprintf("SELECT %s(%s)::bigint FROM %s",
+										sequence->increment > 0 ? "max" : "min",
+										quote_identifier(sequence->column), sequence->table), &isnull);
+	return !isnull;
+}
+
+static bool
+add_reached(bool has, int64 value, bool *has_reached, int64 *reached, bool up)
+{
+	if (!has)
+		return false;
+	if (!*has_reached || (up ? value > *reached : value < *reached))
+		*reached = value;
+	*has_reached = true;
+	return true;
+}
+
+/*
+ * After the rows of a table are there: sets the sequences of its columns, and
+ * table->sequence_value to what the ids count on from.
+ */
+void
+sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table)
+{
+	List	   *sequences = owned_sequences(psprintf("c.oid = %u", table->relid));
+	SfmPlanColumn *rowid = table->source->rowid_column < 0 ? NULL :
+		sfm_plan_column(table, table->source->rowid_column);
+	ListCell   *lc;
+
+	foreach(lc, sequences)
+	{
+		OwnedSequence *sequence = lfirst(lc);
+		bool		is_rowid = rowid && strcmp(rowid->target, sequence->column) == 0;
+		bool		up = sequence->increment > 0;
+		bool		has_reached = false;
+		int64		reached = 0;
+		int64		value = 0;
+		int64		old;
+		bool		odd = false;
+
+		if (!sfm_table_ownercheck(sequence->seqid, GetUserId()))
+		{
+			sfm_note(table, "Sequence %s was not set, since only its owner may; its owner can run sqlite_mig.fix_sequences().",
+					 sequence->sequence);
+			continue;
+		}
+		(void) add_reached(column_reached(sequence, &value), value, &has_reached, &reached, up);
+		if (is_rowid && up)
+			(void) add_reached(sfm_sequence_count(plan->source->file, table->source->name, &value, &odd),
+							   value, &has_reached, &reached, up);
+		if (odd)
+			sfm_note(table, "Its row in sqlite_sequence holds no integer and was ignored.");
+		if (!advance(sequence, has_reached, reached, &old, &value))
+			sfm_note(table, "Column %s holds the last value of its sequence; no id is left for the next INSERT.",
+					 quote_identifier(sequence->column));
+		if (is_rowid || !table->has_sequence)
+		{
+			table->has_sequence = true;
+			table->sequence_value = value;
+		}
+	}
+}
+
+/* The AUTOINCREMENT count of the source table whose rowid column this sequence serves. */
+static bool
+source_count(SfmSource *source, const SfmCatalog *catalog, const bool *chosen, Oid schema,
+			 const OwnedSequence *sequence, int64 *count)
+{
+	ListCell   *lc;
+
+	foreach(lc, catalog->tables)
+	{
+		SfmTable   *table = lfirst(lc);
+		char	   *target = sfm_fold_name(table->name, SFM_IDENTIFIERS_LOWER);
+		const char *column;
+		bool		odd;
+
+		if (!chosen[foreach_current_index(lc)] || table->kind != SFM_REL_TABLE ||
+			table->rowid_column < 0)
+			continue;
+		column = table->columns[table->rowid_column].name;
+		if (sfm_target_find(schema, table->name, SFM_IDENTIFIERS_LOWER, &target) != sequence->relid)
+			continue;
+		if (strcmp(sfm_name_to_server(column), sequence->column) != 0 &&
+			strcmp(sfm_fold_name(column, SFM_IDENTIFIERS_LOWER), sequence->column) != 0 &&
+			strcmp(sfm_fold_name(column, SFM_IDENTIFIERS_SNAKE_CASE), sequence->column) != 0)
+			continue;
+		return sfm_sequence_count(source->file, table->name, count, &odd);
+	}
+	return false;
+}
+
+static void
+put_row(ReturnSetInfo *rsinfo, const OwnedSequence *sequence, int64 old, int64 new)
+{
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	values[0] = CStringGetTextDatum(sequence->table);
+	values[1] = CStringGetTextDatum(sequence->column);
+	values[2] = CStringGetTextDatum(sequence->sequence);
+	values[3] = Int64GetDatum(old);
+	values[4] = Int64GetDatum(new);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* The sequences that include and exclude leave; names are the source's, else the target's. */
+static List *
+chosen_sequences(List *sequences, List *include, List *exclude)
+{
+	List	   *names = NIL;
+	List	   *result = NIL;
+	bool	   *chosen;
+	ListCell   *lc;
+
+	foreach(lc, sequences)
+		names = lappend(names, get_rel_name(((OwnedSequence *) lfirst(lc))->relid));
+	chosen = sfm_select_names(names, include, exclude);
+	foreach(lc, sequences)
+		if (chosen[foreach_current_index(lc)])
+			result = lappend(result, lfirst(lc));
+	return result;
+}
+
+/*
+ * sqlite_mig.fix_sequences(source, target_schema, include, exclude): a row a
+ * sequence with what it counted on from before and after.
+ */
+void
+sfm_fix_sequences(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	char	   *schema = sfm_required_text(fcinfo, 1, "target_schema");
+	List	   *include = sfm_text_list(fcinfo, 2, "include");
+	List	   *exclude = sfm_text_list(fcinfo, 3, "exclude");
+	Oid			nspid;
+	SfmSource  *source = NULL;
+	SfmCatalog *catalog = NULL;
+	bool	   *chosen = NULL;
+	List	   *sequences;
+	ListCell   *lc;
+	int			level;
+
+	sfm_require_read_committed("fix_sequences");
+	InitMaterializedSRF(fcinfo, 0);
+	nspid = get_namespace_oid(schema, false);
+	level = sfm_safe_settings();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	sfm_target_lock_schema(schema);
+	sequences = owned_sequences(psprintf("c.relnamespace = %u", nspid));
+	if (PG_ARGISNULL(0))
+		sequences = chosen_sequences(sequences, include, exclude);
+	else
+	{
+		source = sfm_source_open(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+		catalog = sfm_catalog_read(source->file);
+		chosen = sfm_select_tables(catalog, include, exclude);
+	}
+	foreach(lc, sequences)
+	{
+		OwnedSequence *sequence = lfirst(lc);
+		bool		up = sequence->increment > 0;
+		bool		has_reached = false;
+		int64		reached = 0;
+		int64		old;
+		int64		value = 0;
+
+		if (!sfm_table_ownercheck(sequence->seqid, GetUserId()))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_SEQUENCE, sequence->sequence);
+		/* Nobody may insert between the look at the rows and the end of the transaction. */
+		LockRelationOid(sequence->relid, ShareRowExclusiveLock);
+		(void) add_reached(column_reached(sequence, &value), value, &has_reached, &reached, up);
+		if (source && up)
+			(void) add_reached(source_count(source, catalog, chosen, nspid, sequence, &value), value,
+							   &has_reached, &reached, up);
+		if (!advance(sequence, has_reached, reached, &old, &value))
+			ereport(WARNING,
+					(errmsg("column \"%s\" of table %s holds the last value of its sequence",
+							sequence->column, sequence->table)));
+		put_row(rsinfo, sequence, old, value);
+	}
+	if (source)
+		sfm_source_close(source);
+	SPI_finish();
+	AtEOXact_GUC(true, level);
+}

@@ -1,0 +1,210 @@
+/*
+ * sql.c
+ *		SPI in the form that the migration needs: statements with their errors, one
+ *		value, and a statement whose failure costs only itself.
+ *
+ * All of it runs with the caller's rights.  sfm_safe_settings() pins what could
+ * change the meaning of a statement: names are looked up in pg_catalog alone, and
+ * dates, numbers and intervals are written in one way.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "sfm_migrate.h"
+
+/* Runs one statement and forgets its rows.  Errors are PostgreSQL's. */
+void
+sfm_exec(const char *sql)
+{
+	int			rc = SPI_execute(sql, false, 0);
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* The same, formatted. */
+void
+sfm_execf(const char *fmt,...)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&buf, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&buf, needed);
+	}
+	sfm_exec(buf.data);
+	pfree(buf.data);
+}
+
+/*
+ * Whether an object's failure with this SQLSTATE costs only the object: what it
+ * says is wrong with the object or its rows, not with the server or the session.
+ */
+static bool
+costs_only_itself(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case MAKE_SQLSTATE('0', 'A', '0', '0', '0'):
+		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):
+		case MAKE_SQLSTATE('2', '3', '0', '0', '0'):
+		case MAKE_SQLSTATE('4', '2', '0', '0', '0'):
+		case MAKE_SQLSTATE('5', '4', '0', '0', '0'):
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Runs one statement in a subtransaction.  False when it failed in a way that
+ * concerns it alone; then *sqlstate and *message (palloc'd, with the detail) say
+ * why.  Any other error is raised.
+ */
+bool
+sfm_try_exec(const char *sql, int *sqlstate, char **message)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(mcxt);
+	PG_TRY();
+	{
+		sfm_exec(sql);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(mcxt);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(mcxt);
+		error = CopyErrorData();
+		if (!costs_only_itself(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(mcxt);
+		CurrentResourceOwner = owner;
+		*sqlstate = error->sqlerrcode;
+		*message = error->detail ?
+			psprintf("%s (%s)", error->message, error->detail) : pstrdup(error->message);
+		FreeErrorData(error);
+		done = false;
+	}
+	PG_END_TRY();
+	return done;
+}
+
+/* The first column of a query's first row as bigint; no row counts as NULL. */
+int64
+sfm_query_int64(const char *sql, bool *isnull)
+{
+	int			rc = SPI_execute(sql, false, 1);
+	int64		result = 0;
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	*isnull = true;
+	if (SPI_processed > 0)
+		result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return *isnull ? 0 : result;
+}
+
+/* The first column of a query's first row as text, palloc'd; NULL for none. */
+char *
+sfm_query_text(const char *sql)
+{
+	int			rc = SPI_execute(sql, false, 1);
+	char	   *result = NULL;
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	if (SPI_processed > 0)
+		result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	SPI_freetuptable(SPI_tuptable);
+	return result;
+}
+
+/*
+ * Begins a level of settings for the call, which an error undoes and which
+ * AtEOXact_GUC(true, level) ends.
+ */
+int
+sfm_safe_settings(void)
+{
+	static const struct
+	{
+		const char *name;
+		const char *value;
+	}			settings[] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"DateStyle", "ISO, YMD"},
+		{"IntervalStyle", "postgres"},
+		{"TimeZone", "UTC"},
+		{"bytea_output", "hex"},
+		{"extra_float_digits", "1"},
+		{"standard_conforming_strings", "on"},
+		{"check_function_bodies", "on"},
+		{"row_security", "on"},
+	};
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i].name, settings[i].value, PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/*
+ * With one snapshot for the whole transaction, a lock taken later does not make
+ * what others committed before it visible: rows would be counted and compared
+ * that are not the ones that the locked table holds.
+ */
+void
+sfm_require_read_committed(const char *function)
+{
+	if (!IsolationUsesXactSnapshot())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("%s() cannot run in a transaction with isolation level %s", function,
+					IsolationIsSerializable() ? "SERIALIZABLE" : "REPEATABLE READ"),
+			 errdetail("What it finds and counts must be seen by snapshots taken after its locks."),
+			 errhint("Use READ COMMITTED.")));
+}
+
+/* schema.name, each quoted where needed; palloc'd. */
+char *
+sfm_qualify(const char *schema, const char *name)
+{
+	return quote_qualified_identifier(schema, name);
+}
+
+/* A text as SQL literal; palloc'd. */
+char *
+sfm_literal(const char *text)
+{
+	return quote_literal_cstr(text);
+}

@@ -1,0 +1,57 @@
+/*
+ * survey.c
+ *		Learns by one reading of the source what the load would learn: for dry_run,
+ *		script and scope => 'schema', which move no rows.
+ */
+#include "postgres.h"
+
+#include "sfm_migrate.h"
+
+/*
+ * Reads one table through the converters of its planned types; row(arg, values),
+ * when given, sees each row.
+ */
+void
+sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
+				 void (*row) (void *arg, const SfmValue *values), void *arg)
+{
+	SfmSurveyColumn *columns = palloc0(sizeof(SfmSurveyColumn) * table->ncolumns);
+
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		SfmType		type = sfm_foreign_type(&table->columns[i]);
+
+		columns[i].name = table->columns[i].source->name;
+		columns[i].conv = sfm_conv_create(&type);
+	}
+	table->source_rows = sfm_survey(plan->source->file, table->source, table->ncolumns,
+									columns, row, arg);
+	table->source_count = table->source_rows;
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		SfmPlanColumn *column = &table->columns[i];
+
+		column->seen = columns[i].conv->seen;
+		column->misfits = columns[i].misfits;
+		if (column->on_misfit == SFM_MISFITS_NULL)
+			column->nulled = column->misfits.n;
+		if (column->not_null && column->seen.n[SFM_NULL] + column->nulled > 0)
+			column->nulls_found = true;
+	}
+}
+
+/* Surveys all tables that rows would be read from, and brings the plan's types up to date. */
+void
+sfm_plan_survey(SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (table->status != SFM_STATUS_SKIPPED)
+			sfm_survey_table(plan, table, NULL, NULL);
+	}
+	(void) sfm_plan_widen(plan);
+}

@@ -1,0 +1,409 @@
+/*
+ * target.c
+ *		What is in the target schema already: found by name, checked for rights,
+ *		locked, counted, matched column by column.
+ *
+ * Locks come before everything that is seen: existing targets are locked in the
+ * order of their OIDs, so that two runs cannot wait for each other, and only what
+ * a snapshot taken after that shows is counted or compared.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "sfm_migrate.h"
+
+/* Private field 4 of the advisory class; SQL's functions use 1 and 2. */
+#define LOCKTAG_FIELD4 0x5154
+#define LOCKTAG_MAGIC 0x73666d31
+
+/*
+ * Two runs into one target schema wait for each other, whether it exists yet or
+ * not.  The lock is on a hash of its name; honours lock_timeout, deadlocks are
+ * detected, and the end of the transaction releases it.
+ */
+void
+sfm_target_lock_schema(const char *schema)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, LOCKTAG_MAGIC,
+						 hash_bytes((const unsigned char *) schema, strlen(schema)),
+						 LOCKTAG_FIELD4);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/*
+ * The relation of the schema that a source table's rows would go to: named
+ * exactly so, else as folded, else in snake_case.  *target becomes its name.
+ * InvalidOid when there is none; an error when it is no table.
+ */
+Oid
+sfm_target_find(Oid schema, const char *source_name, SfmIdentifiers mode, char **target)
+{
+	char	   *names[4];
+	Oid			relid = InvalidOid;
+	char		relkind;
+
+	/* The name that we would give it comes first: that is what an earlier run made. */
+	names[0] = *target;
+	names[1] = sfm_name_to_server(source_name);
+	names[2] = sfm_fold_name(source_name, SFM_IDENTIFIERS_LOWER);
+	names[3] = sfm_fold_name(source_name, SFM_IDENTIFIERS_SNAKE_CASE);
+	for (int i = 0; i < lengthof(names) && !OidIsValid(relid); i++)
+	{
+		if (strlen(names[i]) >= NAMEDATALEN)
+			continue;
+		relid = get_relname_relid(names[i], schema);
+		if (OidIsValid(relid))
+			*target = names[i];
+	}
+	if (!OidIsValid(relid))
+		return InvalidOid;
+	relkind = get_rel_relkind(relid);
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
+		relkind != RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s.%s\" is not a table", get_namespace_name(schema), *target),
+				 errdetail("The source has a table of that name."),
+				 errhint("Choose another target schema, or leave the table out by \"exclude\".")));
+	return relid;
+}
+
+/* Locks the existing targets, in OID order. */
+void
+sfm_target_lock_tables(SfmPlan *plan)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+	LOCKMODE	mode = plan->options->if_exists == SFM_IF_EXISTS_REPLACE ||
+		plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE ?
+		AccessExclusiveLock : ShareRowExclusiveLock;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (table->exists && table->status != SFM_STATUS_SKIPPED)
+			relids = lappend_oid(relids, table->relid);
+	}
+	list_sort(relids, list_oid_cmp);
+	foreach(lc, relids)
+		LockRelationOid(lfirst_oid(lc), mode);
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (table->exists && !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table->relid)))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("table %s was dropped meanwhile", table->qualified),
+					 errhint("Run the command again.")));
+	}
+}
+
+/* The rights that the run will need, asked for before anything is locked or made. */
+void
+sfm_target_check_rights(SfmPlan *plan)
+{
+	const char *schema = plan->options->target_schema;
+	bool		creates = false;
+	AclResult	result;
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+		AclMode		mode = ACL_INSERT | ACL_SELECT;
+
+		if (!table->exists || table->status == SFM_STATUS_REPLACED)
+			creates = true;
+		if (!table->exists || table->status == SFM_STATUS_SKIPPED)
+			continue;
+		if (table->status == SFM_STATUS_REPLACED)
+		{
+			if (!sfm_table_ownercheck(table->relid, GetUserId()))
+				aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, table->target);
+			continue;
+		}
+		if (plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE)
+			mode |= ACL_TRUNCATE;
+		result = pg_class_aclmask(table->relid, GetUserId(), mode, ACLMASK_ALL) == mode ?
+			ACLCHECK_OK : ACLCHECK_NO_PRIV;
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result, OBJECT_TABLE, table->target);
+	}
+	if (plan->schema_exists)
+	{
+		result = sfm_namespace_aclcheck(get_namespace_oid(schema, false), GetUserId(),
+										creates ? ACL_CREATE : ACL_USAGE);
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result, OBJECT_SCHEMA, schema);
+	}
+	else
+	{
+		result = sfm_database_aclcheck(MyDatabaseId, GetUserId(), ACL_CREATE);
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result, OBJECT_DATABASE, get_database_name(MyDatabaseId));
+	}
+}
+
+/*
+ * Counts what the existing targets hold.  With if_exists => 'error' rows are an
+ * error that names all tables with their counts.
+ */
+void
+sfm_target_check_rows(SfmPlan *plan)
+{
+	StringInfoData detail;
+	ListCell   *lc;
+	int			n = 0;
+
+	initStringInfo(&detail);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+		bool		isnull;
+
+		if (!table->exists || table->status == SFM_STATUS_SKIPPED)
+			continue;
+		table->rows_before = sfm_query_int64(psprintf("SELECT count(*) FROM %s", table->qualified),
+											 &isnull);
+		if (table->rows_before > 0)
+			appendStringInfo(&detail, "%s%s holds %lld rows", n++ ? "; " : "",
+							 table->qualified, (long long) table->rows_before);
+	}
+	if (n > 0 && plan->options->if_exists == SFM_IF_EXISTS_ERROR &&
+		plan->options->scope != SFM_SCOPE_SCHEMA)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg_plural("%d target table exists and is not empty",
+							   "%d target tables exist and are not empty", n, n),
+				 errdetail("Table %s.", detail.data),
+				 errhint("Say with if_exists what to do: append, truncate, replace or skip.")));
+	pfree(detail.data);
+}
+
+static int
+find_attribute(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped &&
+			strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
+			return i;
+	return -1;
+}
+
+/* The target column for a source column: named exactly so, folded, or in snake_case. */
+static int
+match_attribute(TupleDesc desc, const SfmPlanColumn *column)
+{
+	int			i = find_attribute(desc, column->target);
+
+	if (i < 0)
+		i = find_attribute(desc, sfm_name_to_server(column->source->name));
+	if (i < 0)
+		i = find_attribute(desc, sfm_fold_name(column->source->name, SFM_IDENTIFIERS_LOWER));
+	if (i < 0)
+		i = find_attribute(desc, sfm_fold_name(column->source->name, SFM_IDENTIFIERS_SNAKE_CASE));
+	return i;
+}
+
+static bool
+skipped_by_rule(const SfmPlan *plan, const SfmPlanTable *table, const SfmPlanColumn *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->options->types)
+	{
+		SfmTypeRule *rule = lfirst(lc);
+
+		if (rule->skip && rule->column &&
+			sfm_names_equal(rule->table, sfm_name_to_server(table->source->name)) &&
+			sfm_names_equal(rule->column, sfm_name_to_server(column->source->name)))
+			return true;
+	}
+	return false;
+}
+
+/* Matches one existing target; problems are appended for one error about all. */
+static void
+match_table(const SfmPlan *plan, SfmPlanTable *table, StringInfo problems)
+{
+	Relation	rel = table_open(table->relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool	   *matched = palloc0(sizeof(bool) * Max(desc->natts, 1));
+
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		SfmPlanColumn *column = &table->columns[i];
+		int			att = match_attribute(desc, column);
+		Form_pg_attribute attr;
+
+		if (att < 0 || matched[att])
+		{
+			if (!skipped_by_rule(plan, table, column))
+				appendStringInfo(problems, "%sTable %s has no column for \"%s\".",
+								 problems->len ? " " : "", table->qualified, column->source->name);
+			continue;
+		}
+		attr = TupleDescAttr(desc, att);
+		matched[att] = true;
+		column->target = pstrdup(NameStr(attr->attname));
+		column->planned = sfm_type_for_oid(attr->atttypid, attr->atttypmod);
+		column->planned.mixed = column->planned.kind == SFM_KIND_TEXT ||
+			column->planned.kind == SFM_KIND_VARCHAR ||
+			column->planned.kind == SFM_KIND_BPCHAR ||
+			column->planned.kind == SFM_KIND_BYTEA;
+		column->planned.fixed = true;
+		column->fixed = true;
+		column->not_null = false;	/* the target's own constraint decides */
+		column->target_generated = attr->attgenerated != '\0';
+		if (attr->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+			table->always_identity = true;
+	}
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
+
+		if (!matched[i] && !attr->attisdropped && attr->attnotnull && !attr->atthasdef &&
+			attr->attidentity == '\0')
+			appendStringInfo(problems, "%sColumn \"%s\" of table %s is required, and the source has none of that name.",
+							 problems->len ? " " : "", NameStr(attr->attname), table->qualified);
+	}
+	pfree(matched);
+	table_close(rel, AccessShareLock);
+}
+
+/*
+ * Matches the columns of the existing targets by name; their types become the
+ * plan's.  Source columns without a home, and required target columns that the
+ * source lacks, are one error that lists them all.
+ */
+void
+sfm_target_match_columns(SfmPlan *plan)
+{
+	StringInfoData problems;
+	ListCell   *lc;
+
+	initStringInfo(&problems);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (table->exists && table->status != SFM_STATUS_SKIPPED)
+			match_table(plan, table, &problems);
+	}
+	if (problems.len > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("source and target tables do not have the same columns"),
+				 errdetail("%s", problems.data),
+				 errhint("A source column can be left out by \"types\" with \"skip\"; a required target column needs a default.")));
+}
+
+/* Runs a query of one text column; the result as a list of strings. */
+static List *
+query_list(const char *sql)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	List	   *result = NIL;
+
+	if (SPI_execute(sql, false, 0) < 0)
+		elog(ERROR, "query failed: %s", sql);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *value = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		MemoryContext old = MemoryContextSwitchTo(mcxt);
+
+		if (value)
+			result = lappend(result, pstrdup(value));
+		MemoryContextSwitchTo(old);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return result;
+}
+
+/*
+ * Switches the user triggers of an existing target off, as owner.  Returns the
+ * statements that put each back as it was.
+ */
+List *
+sfm_target_triggers_off(SfmPlanTable *table)
+{
+	List	   *names = query_list(psprintf("SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = %u"
+											" AND NOT tgisinternal AND tgenabled IN ('O', 'A')", table->relid));
+	List	   *restore = query_list(psprintf("SELECT format('ALTER TABLE %%s ENABLE %%sTRIGGER %%I', %s,"
+											  " CASE tgenabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, tgname)"
+											  " FROM pg_trigger WHERE tgrelid = %u AND NOT tgisinternal"
+											  " AND tgenabled IN ('O', 'A')",
+											  sfm_literal(table->qualified), table->relid));
+	ListCell   *lc;
+
+	if (names != NIL && !sfm_table_ownercheck(table->relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of table %s to load it without firing its triggers",
+						table->qualified),
+				 errhint("Use fire_triggers => true, or run the migration as the owner.")));
+	foreach(lc, names)
+		sfm_execf("ALTER TABLE %s DISABLE TRIGGER %s", table->qualified, (char *) lfirst(lc));
+	return restore;
+}
+
+/*
+ * What a table that is about to be replaced would lose, as statements: owner,
+ * grants on it and its columns, comments.
+ */
+List *
+sfm_target_restore_statements(const SfmPlanTable *table)
+{
+	const char *name = sfm_literal(table->qualified);
+	Oid			relid = table->relid;
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "SELECT format('ALTER TABLE %%s OWNER TO %%I', %s, pg_get_userbyid(relowner)) FROM pg_class WHERE oid = %u",
+					 name, relid);
+	appendStringInfo(&sql,
+					 " UNION ALL SELECT format('GRANT %%s ON %%s TO %%s%%s', a.privilege_type, %s,"
+					 " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,"
+					 " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
+					 " FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = %u AND a.grantee <> c.relowner",
+					 name, relid);
+	appendStringInfo(&sql,
+					 " UNION ALL SELECT format('GRANT %%s (%%I) ON %%s TO %%s%%s', a.privilege_type, t.attname, %s,"
+					 " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,"
+					 " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
+					 " FROM pg_attribute t, aclexplode(t.attacl) a WHERE t.attrelid = %u AND NOT t.attisdropped",
+					 name, relid);
+	appendStringInfo(&sql,
+					 " UNION ALL SELECT format('COMMENT ON TABLE %%s IS %%L', %s, description) FROM pg_description"
+					 " WHERE objoid = %u AND classoid = 'pg_class'::regclass AND objsubid = 0",
+					 name, relid);
+	appendStringInfo(&sql,
+					 " UNION ALL SELECT format('COMMENT ON COLUMN %%s.%%I IS %%L', %s, t.attname, d.description)"
+					 " FROM pg_description d JOIN pg_attribute t ON t.attrelid = d.objoid AND t.attnum = d.objsubid"
+					 " WHERE d.objoid = %u AND d.classoid = 'pg_class'::regclass AND d.objsubid > 0",
+					 name, relid);
+	return query_list(sql.data);
+}

@@ -1,0 +1,197 @@
+/*
+ * widen.c
+ *		What was found in the source, brought back into the plan.
+ *
+ * After the first load (or the survey) each column knows what was seen in it and
+ * what did not fit.  Here the columns with misfits get the narrowest type that
+ * holds everything, their foreign-key groups follow, and the tables that this
+ * concerns are marked to be loaded again.  A type that is fixed, by an existing
+ * target or a rule, is never changed, but its reading of numbers may be found
+ * here: that is no change of the type.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "sfm_migrate.h"
+
+/* Most columns that the error about misfits lists. */
+#define MAX_LISTED 50
+
+static bool
+same_decision(const SfmType *a, const SfmType *b)
+{
+	return a->typid == b->typid && a->typmod == b->typmod &&
+		a->reading == b->reading && a->mixed == b->mixed;
+}
+
+/* Whether the column's misfits have to be dealt with, and not by its policy in the scan. */
+static bool
+has_misfits(const SfmPlanColumn *column)
+{
+	return column->misfits.n > 0 &&
+		(column->on_misfit == SFM_MISFITS_WIDEN || column->on_misfit == SFM_MISFITS_ERROR);
+}
+
+/*
+ * For a column of a fixed date type whose only trouble is numbers without a reading:
+ * the reading that they agree on.
+ */
+static bool
+find_reading(SfmPlanColumn *column)
+{
+	SfmType		widened = sfm_widen(&column->type, &column->seen, &column->misfits, NULL);
+
+	if (widened.typid != column->type.typid || widened.typmod != column->type.typmod ||
+		widened.reading == column->type.reading)
+		return false;
+	column->type.reading = widened.reading;
+	column->note = psprintf("numbers are read as %s", sfm_reading_name(widened.reading));
+	return true;
+}
+
+/*
+ * Gives new types to the columns that need them and marks the tables that have to
+ * be loaded again.  Returns whether there are any.  Misfits of columns whose type
+ * must stand are raised, all in one error.
+ */
+bool
+sfm_plan_widen(SfmPlan *plan)
+{
+	bool		any = false;
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+			StringInfoData why;
+
+			if (column->nulls_found)
+				table->dirty = any = true;
+			if (!has_misfits(column))
+				continue;
+			if (column->fixed || column->on_misfit == SFM_MISFITS_ERROR)
+			{
+				if (find_reading(column))
+					table->dirty = any = true;
+				continue;
+			}
+			initStringInfo(&why);
+			column->type = sfm_widen(&column->planned, &column->seen, &column->misfits, &why);
+			column->note = why.data;
+			table->dirty = any = true;
+		}
+	}
+	sfm_plan_raise_misfits(plan);
+	if (!any)
+		return false;
+
+	sfm_unify_groups(plan);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+
+			if (same_decision(&column->type, &column->planned))
+				continue;
+			table->dirty = true;
+			if (column->identity && column->type.kind != SFM_KIND_INT2 &&
+				column->type.kind != SFM_KIND_INT4 && column->type.kind != SFM_KIND_INT8)
+				column->identity = false;
+			if (column->note == NULL)
+				column->note = "a column that it references, or that references it, needs this type";
+		}
+	}
+	return true;
+}
+
+/*
+ * Raises the misfits that may not be widened away: one error for all tables, which
+ * lists the columns with count, first row and value.
+ */
+void
+sfm_plan_raise_misfits(const SfmPlan *plan)
+{
+	StringInfoData detail;
+	int			n = 0;
+	ListCell   *lc;
+
+	initStringInfo(&detail);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+			SfmMisfits *m = &column->misfits;
+
+			if (!has_misfits(column) || column->type.reading != column->planned.reading)
+				continue;
+			if (!column->fixed && column->on_misfit == SFM_MISFITS_WIDEN)
+				continue;
+			if (n++ >= MAX_LISTED)
+				continue;
+			appendStringInfo(&detail, "%sTable \"%s\", column \"%s\": %lld of %lld values; the first, %s",
+							 n > 1 ? "\n" : "", table->source->name, column->source->name,
+							 (long long) m->n,
+							 (long long) (column->seen.n[SFM_INTEGER] + column->seen.n[SFM_REAL] +
+										  column->seen.n[SFM_TEXT] + column->seen.n[SFM_BLOB]),
+							 sfm_class_name(m->first_class));
+			if (m->first_has_rowid)
+				appendStringInfo(&detail, " in row %lld", (long long) m->first_rowid);
+			appendStringInfo(&detail, ", %s: %s.", sfm_fit_phrase(m->first_fit, &column->type),
+							 m->first_value);
+		}
+	}
+	if (n == 0)
+		return;
+	if (n > MAX_LISTED)
+		appendStringInfo(&detail, "\nAnd %d more columns.", n - MAX_LISTED);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg_plural("%d column holds values that do not fit its type",
+						   "%d columns hold values that do not fit their types", n, n),
+			 errdetail("%s", detail.data),
+			 errhint("Choose another type in \"types\", or say with on_misfit what shall become of such values; sqlite_mig.inspect() shows what is in each column.")));
+}
+
+/* The sentences about types, for the report; once types and counts are final. */
+void
+sfm_plan_misfit_notes(SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+
+			if (!same_decision(&column->type, &column->planned))
+				sfm_note(table, "Column %s is %s%s%s instead of %s: %s.",
+						 quote_identifier(column->target), sfm_type_name(&column->type),
+						 sfm_reading_name(column->type.reading) ? ", numbers read as " : "",
+						 sfm_reading_name(column->type.reading) ? sfm_reading_name(column->type.reading) : "",
+						 sfm_type_name(&column->planned), column->note ? column->note : "");
+			if (column->nulled > 0)
+				sfm_note(table, "%lld values of column %s became NULL, as asked for.",
+						 (long long) column->nulled, quote_identifier(column->target));
+			if (column->nulls_found)
+				sfm_note(table, "Column %s is declared NOT NULL in the source but holds %lld NULLs; NOT NULL is left off.",
+						 quote_identifier(column->target), (long long) column->seen.n[SFM_NULL]);
+			if (column->seen.spelled > 0)
+				sfm_note(table, "%lld values of column %s arrived equal but are spelled in another way.",
+						 (long long) column->seen.spelled, quote_identifier(column->target));
+		}
+	}
+}
