@@ -1,0 +1,237 @@
+#!/usr/bin/env bash
+# test.sh: builds the extension with warnings as errors and runs all its tests.
+#
+#   scripts/test.sh [--long] [--tap-jobs N] [name ...]
+#
+#   name     run only these: a regression test, an isolation spec, a TAP file
+#            (t/005_bad_input.pl, or its number), or "fuzz"
+#   --long   longer versions of the tests that have one (SFM_LONG=1)
+#
+# Installs what it needs, as demo.sh does; works in a temporary directory, in
+# private clusters.  Ends with a line "N passed, N failed"; fails when a test did
+# or when none ran.
+#
+# What tests find in the environment:
+#   SFM_SAMPLE_DIR    SQLite files: those of samples/, and one made from each of samples/sql/*.sql
+#   SFM_SHARED_DATA   a folder of further sample files beside the checkout, or empty
+#   SFM_FAULTS_LIB    the library of a build in which a fault can be planted in each converter
+#   SFM_LONG          1 with --long, else empty
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+long=
+names=()
+tap_jobs=$(nproc)
+while [ $# -gt 0 ]; do
+	case $1 in
+		--long) long=1 ;;
+		--tap-jobs) tap_jobs=$2; shift ;;
+		--help | -h) sed -n '2,/^$/ { s/^# \{0,1\}//; p }' "${BASH_SOURCE[0]}"; exit 0 ;;
+		-*) die "unknown option $1 (see --help)" ;;
+		*) names+=("$1") ;;
+	esac
+	shift
+done
+
+passed=0
+failed=0
+unused_names=("${names[@]}")
+
+# Whether a test was asked for by one of the given ways to name it.
+wanted()
+{
+	local name way i found=1
+
+	[ ${#names[@]} -gt 0 ] || return 0
+	for i in "${!names[@]}"; do
+		name=${names[i]}
+		for way in "$@"; do
+			if [ "$name" = "$way" ]; then
+				unset 'unused_names[i]'
+				found=0
+			fi
+		done
+	done
+	return $found
+}
+
+# ------------------------------------------------------------------- set-up
+
+# Files the tests read: the shipped ones, and those written as SQL.
+make_samples()
+{
+	local sql name
+
+	SAMPLE_DIR=$WORK/samples
+	as_server cp -R "$WORK/src/samples" "$SAMPLE_DIR"
+	for sql in "$ROOT"/samples/sql/*.sql; do
+		[ -e "$sql" ] || continue
+		name=${sql##*/}
+		as_server sqlite3 -batch -bail "$SAMPLE_DIR/${name%.sql}.db" <"$sql" >/dev/null ||
+			die "sqlite3 could not make a file of samples/sql/$name"
+	done
+}
+
+# Compiles with the other compiler too; its driver does not know all of the
+# flags that PostgreSQL was built with.
+check_clang()
+{
+	copy_source clang
+	make_in clang all CC=clang WERROR=1 \
+		COPT='-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes'
+}
+
+# Runs a test program with the environment that tests are promised.
+as_tester()
+{
+	as_server env PATH="$PG:$PATH" TMPDIR="$WORK/t" PGHOST="$WORK/s" PGUSER=postgres \
+		SFM_SAMPLE_DIR="$SAMPLE_DIR" SFM_SHARED_DATA="$SHARED_DATA" \
+		SFM_FAULTS_LIB="$WORK/faults/sqlite_fdw_mig.so" SFM_LONG="$long" \
+		PG_REGRESS="$PGXS_DIR/test/regress/pg_regress" "$@"
+}
+
+# --------------------------------------------- regression and isolation tests
+
+# Adds up the lines of a pg_regress (15 has words, 16 on has TAP), given the
+# number of tests it was to run: one that it never came to has failed.
+count_regress()	# log expected-number
+{
+	local ok
+
+	ok=$(grep -cE '^(ok [0-9]|test .* \.\.\. ok |     .* \.\.\. ok )' "$1" || true)
+	passed=$((passed + ok))
+	failed=$((failed + $2 - ok))
+}
+
+run_regress()	# title program database suffix folder
+{
+	local tests=() file name out=$WORK/$1 log=$WORK/$1.log
+
+	for file in "$WORK/src/$5"/*."$4"; do
+		name=${file##*/}
+		name=${name%."$4"}
+		[ -e "$file" ] && wanted "$name" "$5/$name.$4" && tests+=("$name")
+	done
+	[ ${#tests[@]} -gt 0 ] || return 0
+	step "$1: ${#tests[@]} tests"
+	as_server mkdir -p "$out"
+	as_tester "$PGXS_DIR/$2" --inputdir="$WORK/src" --outputdir="$out" --bindir="$PG" \
+		--dbname="$3" "${tests[@]}" 2>&1 | tee "$log" | grep -E '^(not )?ok|^test|^     ' || true
+	[ ! -s "$out/regression.diffs" ] || cat "$out/regression.diffs"
+	count_regress "$log" ${#tests[@]}
+}
+
+# ----------------------------------------------------------------- TAP tests
+
+run_tap_file()	# name: runs one file; its result is the exit status
+{
+	as_server mkdir -p "$WORK/tap/$1"
+	as_tester env -u PGHOST -u PGUSER TESTDIR="$WORK/tap/$1" \
+		TESTDATADIR="$WORK/tap/$1/tmp_check" TESTLOGDIR="$WORK/tap/$1/tmp_check/log" \
+		PG_TEST_PORT_DIR="$WORK/ports" top_builddir="$WORK/tap/$1" \
+		prove -v --nocolor --norc -I "$PGXS_DIR/test/perl" -I "$WORK/src/t/lib" \
+		"$WORK/src/t/$1.pl" >"$WORK/tap/$1.log" 2>&1
+}
+
+# The end of a log, without what the framework says of its doings.
+tap_diagnosis()
+{
+	grep -vE '^(\[[0-9:.]+\]\([0-9.]+s\) )?(ok |#+ (Running|Checking port|Found port|Name:|Data dir|Backup dir|Archive dir|Connection|Log file|Postmaster PID|No postmaster|Stopping|Starting|Issuing|issuing)|(waiting|server) )' \
+		"$1" | tail -n 60 | cut -c 1-500 | sed 's/^/    /' || true
+}
+
+# Counts a file's tests, prints one line, and all that tells about its failures.
+report_tap_file()	# name exit-status
+{
+	local log=$WORK/tap/$1.log ok not_ok skipped
+
+	ok=$(grep -cE '^ok ' "$log" || true)
+	not_ok=$(grep -E '^not ok ' "$log" | grep -cvE '# TODO' || true)
+	skipped=$(sed -n 's/.*All 0 subtests passed.*//; s/^1\.\.0 # SKIP */skipped: /Ip' "$log")
+	[ "$2" = 0 ] || [ "$not_ok" -gt 0 ] || not_ok=1
+	passed=$((passed + ok))
+	failed=$((failed + not_ok))
+	if [ "$not_ok" = 0 ]; then
+		say "ok      t/$1.pl: ${skipped:-$ok tests}"
+	else
+		say "FAILED  t/$1.pl: $ok passed, $not_ok failed"
+		tap_diagnosis "$log"
+		# What ended it early goes to the test's own log.
+		[ "$2" -lt 10 ] || tap_diagnosis "$WORK/tap/$1/tmp_check/log/regress_log_$1"
+	fi
+}
+
+run_tap()
+{
+	local file name tests=() running=() name_of=() pid status
+
+	for file in "$WORK"/src/t/[0-9]*.pl; do
+		name=${file##*/}
+		name=${name%.pl}
+		[ -e "$file" ] && wanted "$name" "t/$name.pl" "${name%%_*}" && tests+=("$name")
+	done
+	[ ${#tests[@]} -gt 0 ] || return 0
+	step "TAP: ${#tests[@]} files, $tap_jobs at a time"
+	as_server mkdir -p "$WORK/ports" "$WORK/tap"
+	! is_root || chmod 777 "$WORK/tap"	# the logs are written by the caller
+	for name in "${tests[@]}"; do
+		while [ "$(jobs -pr | wc -l)" -ge "$tap_jobs" ]; do
+			sleep 0.2
+		done
+		set -m			# a process group of its own, which cleanup() can end
+		run_tap_file "$name" &
+		set +m
+		running+=($!)
+		name_of[$!]=$name
+	done
+	for pid in "${running[@]}"; do
+		status=0
+		wait "$pid" || status=$?
+		report_tap_file "${name_of[pid]}" "$status"
+	done
+}
+
+# -------------------------------------------------------------------- fuzzing
+
+run_fuzz()
+{
+	[ -e "$WORK/src/fuzz/Makefile" ] && wanted fuzz || return 0
+	step "fuzz: a bounded run"
+	if as_tester make -C "$WORK/src/fuzz" --no-print-directory PG_CONFIG="$SYSTEM_PG_CONFIG" \
+		FILES="$(printf '%s ' "$SAMPLE_DIR"/*.{db,sqlite})" check >"$WORK/fuzz.log" 2>&1
+	then
+		say "ok      fuzz"
+		passed=$((passed + 1))
+	else
+		say "FAILED  fuzz"
+		tail -n 60 "$WORK/fuzz.log"
+		failed=$((failed + 1))
+	fi
+}
+
+# ----------------------------------------------------------------------- main
+
+setup_packages clang python3 python3-xxhash perl libipc-run-perl "postgresql-%v-cron"
+setup_work
+PGXS_DIR=$(realpath "$(dirname "$("$SYSTEM_PG_CONFIG" --pgxs)")/..")
+SHARED_DATA=$ROOT/../shared/data
+SHARED_DATA=$(cd "$SHARED_DATA" 2>/dev/null && pwd -P) || SHARED_DATA=
+
+step "building against PostgreSQL $PG_VERSION, warnings are errors: gcc, clang, and with planted faults"
+build_and_install WERROR=1
+check_clang
+copy_source faults
+make_in faults all FAULTS=1 WERROR=1
+make_samples
+as_server mkdir "$WORK/t"
+
+start_cluster data
+run_regress regress test/regress/pg_regress contrib_regression sql sql
+run_regress isolation test/isolation/pg_isolation_regress isolation_regression spec specs
+run_tap
+run_fuzz
+
+[ ${#unused_names[@]} -eq 0 ] || { say "no such test: ${unused_names[*]}"; failed=$((failed + 1)); }
+[ $((passed + failed)) -gt 0 ] || { say "no test ran"; failed=1; }
+say "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
