@@ -333,6 +333,7 @@ extern void sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
 extern char *sfm_ddl_create_schema(const SfmPlan *plan);
 extern char *sfm_ddl_create_table(const SfmPlan *plan, const SfmPlanTable *table);
 extern char *sfm_ddl_foreign_table(const SfmPlan *plan, const SfmPlanTable *table);
+extern char *sfm_ddl_clear(const SfmPlan *plan, SfmTableStatus status, const char *command);
 extern char *sfm_ddl_create_server(const SfmPlan *plan);
 extern SfmType sfm_foreign_type(const SfmPlanColumn *column);
 extern char *sfm_ddl_select(const SfmPlanTable *table);
@@ -386,6 +387,7 @@ extern int64 sfm_history_write(SfmPlan *plan);
 /* sql.c: SPI in the form that this code needs */
 extern void sfm_exec(const char *sql);
 extern void sfm_execf(const char *fmt,...) pg_attribute_printf(1, 2);
+extern void sfm_in_subtransaction(bool (*work) (void *arg), void *arg);
 extern bool sfm_try_exec(const char *sql, int *sqlstate, char **message);
 extern int64 sfm_query_int64(const char *sql, bool *isnull);
 extern char *sfm_query_text(const char *sql);

@@ -110,6 +110,27 @@ sfm_ddl_foreign_table(const SfmPlan *plan, const SfmPlanTable *table)
 	return buf.data;
 }
 
+/*
+ * "DROP TABLE" or "TRUNCATE TABLE" for all targets with this status, in one
+ * statement, since they may reference each other; NULL when there are none.
+ */
+char *
+sfm_ddl_clear(const SfmPlan *plan, SfmTableStatus status, const char *command)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (table->status == status)
+			appendStringInfo(&sql, "%s %s", sql.len ? "," : command, table->qualified);
+	}
+	return sql.len ? sql.data : NULL;
+}
+
 /* A server for a source that was named by its path. */
 char *
 sfm_ddl_create_server(const SfmPlan *plan)

@@ -20,7 +20,6 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "sfm_migrate.h"
@@ -39,8 +38,6 @@ takes_rows(const SfmPlan *plan, const SfmPlanTable *table)
 static void
 create_target(SfmPlan *plan, SfmPlanTable *table)
 {
-	if (table->status == SFM_STATUS_REPLACED && !table->dirty)
-		sfm_execf("DROP TABLE %s", table->qualified);
 	sfm_plan_defaults(plan, table);
 	sfm_exec(sfm_ddl_create_table(plan, table));
 	table->relid = get_relname_relid(table->target,
@@ -55,34 +52,24 @@ prepare_existing(SfmPlan *plan, SfmPlanTable *table)
 		return;					/* done before the first reading */
 	if (!plan->options->fire_triggers)
 		table->triggers = sfm_target_triggers_off(table);
-	if (plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE && table->rows_before > 0)
-	{
-		sfm_execf("TRUNCATE TABLE %s", table->qualified);
-		table->rows_before = 0;
-	}
 	if (table->rows_before > 0 && plan->options->verify == SFM_METHOD_CHECKSUM)
 		sfm_check_before(table);
 }
 
-/*
- * Loads an existing target in a subtransaction, so that what it wrote before its
- * first misfit goes away again.
- */
-static void
-load_existing(SfmPlan *plan, SfmPlanTable *table)
+typedef struct ExistingLoad
 {
-	MemoryContext mcxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	SfmPlan    *plan;
+	SfmPlanTable *table;
+} ExistingLoad;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(mcxt);
-	sfm_load_table(plan, table);
-	if (table->loaded)
-		ReleaseCurrentSubTransaction();
-	else
-		RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(mcxt);
-	CurrentResourceOwner = owner;
+/* Loads an existing target; false undoes what it wrote before its first misfit. */
+static bool
+load_existing(void *arg)
+{
+	ExistingLoad *existing = arg;
+
+	sfm_load_table(existing->plan, existing->table);
+	return existing->table->loaded;
 }
 
 static void
@@ -99,7 +86,11 @@ load(SfmPlan *plan, SfmPlanTable *table)
 	{
 		sfm_staging_add(plan, table);
 		if (table->exists)
-			load_existing(plan, table);
+		{
+			ExistingLoad existing = {plan, table};
+
+			sfm_in_subtransaction(load_existing, &existing);
+		}
 		else
 			sfm_load_table(plan, table);
 	}
@@ -148,12 +139,32 @@ load_again(SfmPlan *plan)
 	}
 }
 
+/* Runs what sfm_ddl_clear() says for the targets with this status. */
+static void
+clear_targets(SfmPlan *plan, SfmTableStatus status, const char *command)
+{
+	char	   *sql = sfm_ddl_clear(plan, status, command);
+	ListCell   *lc;
+
+	if (sql == NULL)
+		return;
+	sfm_exec(sql);
+	foreach(lc, plan->tables)
+		if (((SfmPlanTable *) lfirst(lc))->status == status)
+			((SfmPlanTable *) lfirst(lc))->rows_before = 0;
+}
+
 static void
 load_all(SfmPlan *plan)
 {
 	ListCell   *lc;
 	int			done = 0;
 
+	clear_targets(plan, SFM_STATUS_REPLACED, "DROP TABLE");
+	if (plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE && plan->options->scope != SFM_SCOPE_SCHEMA)
+		clear_targets(plan, SFM_STATUS_LOADED, "TRUNCATE TABLE");
+	/* Keys that can wait do: rows come table by table. */
+	sfm_exec("SET CONSTRAINTS ALL DEFERRED");
 	sfm_progress_phase("loading");
 	foreach(lc, plan->tables)
 	{

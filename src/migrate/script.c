@@ -86,12 +86,8 @@ put_table(Script *script, SfmPlan *plan, SfmPlanTable *table)
 {
 	if (table->status == SFM_STATUS_SKIPPED)
 		return;
-	if (table->status == SFM_STATUS_REPLACED)
-		put(script, "tables", table, psprintf("DROP TABLE %s", table->qualified));
 	if (!table->exists)
 		put(script, "tables", table, sfm_ddl_create_table(plan, table));
-	else if (plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE && table->rows_before > 0)
-		put(script, "tables", table, psprintf("TRUNCATE TABLE %s", table->qualified));
 }
 
 static void
@@ -134,6 +130,7 @@ put_all(Script *script, SfmPlan *plan)
 	bool		rows = plan->options->scope != SFM_SCOPE_SCHEMA;
 	ListCell   *lc;
 	ListCell   *statement;
+	char	   *statement_text;
 
 	plan->staging = "sqlite_mig_source";
 	plan->staging_server = OidIsValid(plan->source->serverid) ?
@@ -147,6 +144,11 @@ put_all(Script *script, SfmPlan *plan)
 		if (!OidIsValid(plan->source->serverid))
 			put(script, "source", NULL, sfm_ddl_create_server(plan));
 	}
+	if ((statement_text = sfm_ddl_clear(plan, SFM_STATUS_REPLACED, "DROP TABLE")))
+		put(script, "tables", NULL, statement_text);
+	if (rows && plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE &&
+		(statement_text = sfm_ddl_clear(plan, SFM_STATUS_LOADED, "TRUNCATE TABLE")))
+		put(script, "tables", NULL, statement_text);
 	foreach(lc, plan->tables)
 		put_table(script, plan, lfirst(lc));
 	if (rows)

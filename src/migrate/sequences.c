@@ -96,15 +96,30 @@ owned_sequences(const char *condition)
 	return result;
 }
 
+/* How far ids go: the furthest of what was noted. */
+typedef struct Reached
+{
+	bool		any;
+	int64		value;
+	bool		up;				/* the sequence counts upwards */
+} Reached;
+
+static void
+note_reached(Reached *reached, int64 value)
+{
+	if (!reached->any || (reached->up ? value > reached->value : value < reached->value))
+		reached->value = value;
+	reached->any = true;
+}
+
 /*
- * Moves a sequence so that its next value lies past "reached" (has_reached: there
- * is such a value), never backwards.  *old and *new are what it counts on from.
+ * Moves a sequence so that its next value lies past what was reached, never
+ * backwards.  *old and *new are what it counts on from.
  * Returns false when no value is left past that.
  */
 static bool
-advance(const OwnedSequence *sequence, bool has_reached, int64 reached, int64 *old, int64 *new)
+advance(const OwnedSequence *sequence, const Reached *reached, int64 *old, int64 *new)
 {
-	bool		up = sequence->increment > 0;
 	bool		isnull;
 	int64		next;
 
@@ -113,15 +128,15 @@ advance(const OwnedSequence *sequence, bool has_reached, int64 reached, int64 *o
 									" FROM %s", (long long) sequence->increment, sequence->sequence),
 						   &isnull);
 	*new = *old;
-	if (!has_reached || (up ? reached <= *old : reached >= *old))
+	if (!reached->any || (reached->up ? reached->value <= *old : reached->value >= *old))
 		return true;
-	*new = reached;
-	if (pg_add_s64_overflow(reached, sequence->increment, &next) ||
+	*new = reached->value;
+	if (pg_add_s64_overflow(reached->value, sequence->increment, &next) ||
 		next > sequence->max)
 	{
 		/* The next value is one that is taken: an INSERT fails instead of repeating it. */
 		sfm_execf("ALTER SEQUENCE %s RESTART WITH %lld", sequence->sequence,
-				  (long long) Min(reached, sequence->max));
+				  (long long) Min(reached->value, sequence->max));
 		return false;
 	}
 	if (next < sequence->min)
@@ -145,17 +160,6 @@ column_reached(const OwnedSequence *sequence, int64 *reached)
 	return !isnull;
 }
 
-static bool
-add_reached(bool has, int64 value, bool *has_reached, int64 *reached, bool up)
-{
-	if (!has)
-		return false;
-	if (!*has_reached || (up ? value > *reached : value < *reached))
-		*reached = value;
-	*has_reached = true;
-	return true;
-}
-
 /*
  * After the rows of a table are there: sets the sequences of its columns, and
  * table->sequence_value to what the ids count on from.
@@ -172,10 +176,8 @@ sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table)
 	{
 		OwnedSequence *sequence = lfirst(lc);
 		bool		is_rowid = rowid && strcmp(rowid->target, sequence->column) == 0;
-		bool		up = sequence->increment > 0;
-		bool		has_reached = false;
-		int64		reached = 0;
-		int64		value = 0;
+		Reached		reached = {false, 0, sequence->increment > 0};
+		int64		value;
 		int64		old;
 		bool		odd = false;
 
@@ -185,13 +187,14 @@ sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table)
 					 sequence->sequence);
 			continue;
 		}
-		(void) add_reached(column_reached(sequence, &value), value, &has_reached, &reached, up);
-		if (is_rowid && up)
-			(void) add_reached(sfm_sequence_count(plan->source->file, table->source->name, &value, &odd),
-							   value, &has_reached, &reached, up);
+		if (column_reached(sequence, &value))
+			note_reached(&reached, value);
+		if (is_rowid && reached.up &&
+			sfm_sequence_count(plan->source->file, table->source->name, &value, &odd))
+			note_reached(&reached, value);
 		if (odd)
 			sfm_note(table, "Its row in sqlite_sequence holds no integer and was ignored.");
-		if (!advance(sequence, has_reached, reached, &old, &value))
+		if (!advance(sequence, &reached, &old, &value))
 			sfm_note(table, "Column %s holds the last value of its sequence; no id is left for the next INSERT.",
 					 quote_identifier(sequence->column));
 		if (is_rowid || !table->has_sequence)
@@ -202,33 +205,39 @@ sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table)
 	}
 }
 
-/* The AUTOINCREMENT count of the source table whose rowid column this sequence serves. */
-static bool
-source_count(SfmSource *source, const SfmCatalog *catalog, const bool *chosen, Oid schema,
-			 const OwnedSequence *sequence, int64 *count)
+/*
+ * The chosen source table whose rows go to the sequence's table, and whose rowid is
+ * the sequence's column; NULL when there is none.
+ */
+static const SfmTable *
+source_table(List *chosen, Oid schema, const OwnedSequence *sequence)
 {
 	ListCell   *lc;
 
-	foreach(lc, catalog->tables)
+	foreach(lc, chosen)
 	{
 		SfmTable   *table = lfirst(lc);
 		char	   *target = sfm_fold_name(table->name, SFM_IDENTIFIERS_LOWER);
-		const char *column;
-		bool		odd;
 
-		if (!chosen[foreach_current_index(lc)] || table->kind != SFM_REL_TABLE ||
-			table->rowid_column < 0)
-			continue;
-		column = table->columns[table->rowid_column].name;
-		if (sfm_target_find(schema, table->name, SFM_IDENTIFIERS_LOWER, &target) != sequence->relid)
-			continue;
-		if (strcmp(sfm_name_to_server(column), sequence->column) != 0 &&
-			strcmp(sfm_fold_name(column, SFM_IDENTIFIERS_LOWER), sequence->column) != 0 &&
-			strcmp(sfm_fold_name(column, SFM_IDENTIFIERS_SNAKE_CASE), sequence->column) != 0)
-			continue;
-		return sfm_sequence_count(source->file, table->name, count, &odd);
+		if (table->kind == SFM_REL_TABLE &&
+			sfm_target_find(schema, table->name, SFM_IDENTIFIERS_LOWER, &target) == sequence->relid)
+			return table;
 	}
-	return false;
+	return NULL;
+}
+
+/* Whether the sequence's column holds the source table's rowid. */
+static bool
+serves_rowid(const SfmTable *table, const OwnedSequence *sequence)
+{
+	const char *column;
+
+	if (table->rowid_column < 0)
+		return false;
+	column = table->columns[table->rowid_column].name;
+	return strcmp(sfm_name_to_server(column), sequence->column) == 0 ||
+		strcmp(sfm_fold_name(column, SFM_IDENTIFIERS_LOWER), sequence->column) == 0 ||
+		strcmp(sfm_fold_name(column, SFM_IDENTIFIERS_SNAKE_CASE), sequence->column) == 0;
 }
 
 static void
@@ -276,8 +285,7 @@ sfm_fix_sequences(FunctionCallInfo fcinfo)
 	List	   *exclude = sfm_text_list(fcinfo, 3, "exclude");
 	Oid			nspid;
 	SfmSource  *source = NULL;
-	SfmCatalog *catalog = NULL;
-	bool	   *chosen = NULL;
+	List	   *chosen = NIL;
 	List	   *sequences;
 	ListCell   *lc;
 	int			level;
@@ -295,27 +303,30 @@ sfm_fix_sequences(FunctionCallInfo fcinfo)
 	else
 	{
 		source = sfm_source_open(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-		catalog = sfm_catalog_read(source->file);
-		chosen = sfm_select_tables(catalog, include, exclude);
+		chosen = sfm_selected_tables(sfm_catalog_read(source->file), include, exclude);
 	}
 	foreach(lc, sequences)
 	{
 		OwnedSequence *sequence = lfirst(lc);
-		bool		up = sequence->increment > 0;
-		bool		has_reached = false;
-		int64		reached = 0;
+		Reached		reached = {false, 0, sequence->increment > 0};
+		const SfmTable *from = source ? source_table(chosen, nspid, sequence) : NULL;
 		int64		old;
-		int64		value = 0;
+		int64		value;
+		bool		odd;
 
+		/* With a source, other tables than its chosen ones are not meant. */
+		if (source && from == NULL)
+			continue;
 		if (!sfm_table_ownercheck(sequence->seqid, GetUserId()))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_SEQUENCE, sequence->sequence);
 		/* Nobody may insert between the look at the rows and the end of the transaction. */
 		LockRelationOid(sequence->relid, ShareRowExclusiveLock);
-		(void) add_reached(column_reached(sequence, &value), value, &has_reached, &reached, up);
-		if (source && up)
-			(void) add_reached(source_count(source, catalog, chosen, nspid, sequence, &value), value,
-							   &has_reached, &reached, up);
-		if (!advance(sequence, has_reached, reached, &old, &value))
+		if (column_reached(sequence, &value))
+			note_reached(&reached, value);
+		if (from && reached.up && serves_rowid(from, sequence) &&
+			sfm_sequence_count(source->file, from->name, &value, &odd))
+			note_reached(&reached, value);
+		if (!advance(sequence, &reached, &old, &value))
 			ereport(WARNING,
 					(errmsg("column \"%s\" of table %s holds the last value of its sequence",
 							sequence->column, sequence->table)));

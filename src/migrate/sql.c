@@ -74,6 +74,58 @@ costs_only_itself(int sqlstate)
 }
 
 /*
+ * Runs work(arg) in a subtransaction, which is kept when it returns true and
+ * undone when it returns false.  NULL when it ended so; else what it raised, after
+ * the subtransaction was undone.  An error may not just pass through: the
+ * transaction above would be left in the state of the subtransaction.
+ */
+static ErrorData *
+subtransaction(bool (*work) (void *arg), void *arg)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(mcxt);
+	PG_TRY();
+	{
+		if (work(arg))
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(mcxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(mcxt);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+/* The same, errors raised. */
+void
+sfm_in_subtransaction(bool (*work) (void *arg), void *arg)
+{
+	ErrorData  *error = subtransaction(work, arg);
+
+	if (error)
+		ReThrowError(error);
+}
+
+static bool
+exec_work(void *arg)
+{
+	sfm_exec((const char *) arg);
+	return true;
+}
+
+/*
  * Runs one statement in a subtransaction.  False when it failed in a way that
  * concerns it alone; then *sqlstate and *message (palloc'd, with the detail) say
  * why.  Any other error is raised.
@@ -81,39 +133,17 @@ costs_only_itself(int sqlstate)
 bool
 sfm_try_exec(const char *sql, int *sqlstate, char **message)
 {
-	MemoryContext mcxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = true;
+	ErrorData  *error = subtransaction(exec_work, unconstify(char *, sql));
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(mcxt);
-	PG_TRY();
-	{
-		sfm_exec(sql);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(mcxt);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(mcxt);
-		error = CopyErrorData();
-		if (!costs_only_itself(error->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(mcxt);
-		CurrentResourceOwner = owner;
-		*sqlstate = error->sqlerrcode;
-		*message = error->detail ?
-			psprintf("%s (%s)", error->message, error->detail) : pstrdup(error->message);
-		FreeErrorData(error);
-		done = false;
-	}
-	PG_END_TRY();
-	return done;
+	if (error == NULL)
+		return true;
+	if (!costs_only_itself(error->sqlerrcode))
+		ReThrowError(error);
+	*sqlstate = error->sqlerrcode;
+	*message = error->detail ?
+		psprintf("%s (%s)", error->message, error->detail) : pstrdup(error->message);
+	FreeErrorData(error);
+	return false;
 }
 
 /* The first column of a query's first row as bigint; no row counts as NULL. */
