@@ -70,6 +70,37 @@ readable_file()
 	die "the file is being written to: stop the application, or let $SERVER_USER read the file"
 }
 
+# Migrates, and prints the report: what it says of each table as psql shows it, its
+# notes below, since they would make the table too wide to read.
+report()
+{
+	run_psql demo -q -v file="$source" <<-'SQL'
+		SET client_min_messages = warning;
+		CREATE TEMPORARY TABLE report AS SELECT * FROM sqlite_mig.migrate(:'file');
+		ALTER TABLE report ADD place int GENERATED ALWAYS AS IDENTITY;
+		SELECT source_table, target_table, status, source_rows, target_rows, rejected_rows,
+		       verified, sequence_value, target_bytes, elapsed
+		FROM report ORDER BY place;
+
+		\pset format unaligned
+		\pset tuples_only
+		\pset fieldsep ': '
+		WITH note AS (
+			SELECT place, 1 AS part, nr, source_table AS about, note
+			FROM report, unnest(notes) WITH ORDINALITY AS n (note, nr)
+			UNION ALL
+			SELECT 0, 2, 0, 'left out, ' || concat_ws(' ', kind, coalesce(name, 'of ' || source_table)), note
+			FROM sqlite_mig.migration_object WHERE status = 'left_out'
+		), numbered AS (
+			SELECT *, row_number() OVER (ORDER BY part, place, nr) AS n FROM note
+		)
+		SELECT '- ' || about, left(note, 300) FROM numbered WHERE n <= 20
+		UNION ALL
+		SELECT '- and ' || count(*) || ' more', 'columns "notes" of the report, and sqlite_mig.migration_object'
+		FROM numbered WHERE n > 20 HAVING count(*) > 0;
+	SQL
+}
+
 # The three proofs.  Each prints what it runs.
 prove()
 {
@@ -107,7 +138,6 @@ prove()
 	SQL
 	)
 	if [ ${#statements[@]} -eq 2 ]; then
-		say
 		step "1. The biggest table, asked by the sqlite3 program and by psql"
 		say "${statements[0]}"
 		counts_sqlite=$(sqlite_reader "${statements[0]}")
@@ -118,6 +148,7 @@ prove()
 		[ "$counts_sqlite" = "$counts_pg" ] || die "the two differ"
 	fi
 
+	say
 	step "2. Every value of every table compared once more, by checksum of whole rows"
 	run_psql demo -q -v file="$source" <<-'SQL'
 		\set ECHO queries
@@ -187,12 +218,10 @@ start_cluster data maintenance_work_mem=256MB
 run_psql postgres -q -c 'CREATE DATABASE demo'
 readable_file
 
-say
 step "SELECT * FROM sqlite_mig.migrate('$source')"
 run_psql demo -q -c 'CREATE EXTENSION sqlite_fdw_mig'
-run_psql demo -q -v file="$source" <<-'SQL'
-	SELECT * FROM sqlite_mig.migrate(:'file');
-SQL
+report
+say
 prove
 [ -z "$dump" ] || write_dump
 say

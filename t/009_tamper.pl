@@ -43,7 +43,7 @@ foreach my $type (@types)
 	my $schema = "s_$name";
 	my $file = make_sqlite(<<"SQL", "$name.db");
 		CREATE TABLE t (a $declared, b $declared);
-		INSERT INTO t SELECT $a, $b FROM (SELECT value AS n FROM generate_series(1, 6));
+		INSERT INTO t SELECT $a, $b FROM (SELECT value AS n FROM generate_series(1, 7));
 		INSERT INTO t VALUES (NULL, NULL);
 SQL
 	my %args = (target_schema => "'$schema'");

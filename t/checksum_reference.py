@@ -24,7 +24,6 @@ Debian's python3-xxhash.
 """
 import datetime
 import decimal
-import fractions
 import json
 import math
 import re
@@ -326,7 +325,9 @@ def read_number(value, reading):
     need(math.isfinite(value), 'infinity')
     if reading in ('unix', 'unix_ms'):
         per_unit = 10**6 if reading == 'unix' else 1000
-        us = round(fractions.Fraction(value) * per_unit) + UNIX     # half to even
+        need(isinstance(value, int) or -1e15 < math.floor(value) < 1e15, 'out of range')
+        units = math.floor(value)
+        us = units * per_unit + round((value - units) * per_unit) + UNIX    # half to even
     elif reading == 'julian':
         need(0 <= value < 5373484.5, 'no Julian day')
         us = (int(float(value) * 86400000.0 + 0.5) - JULIAN_UNIX_MS) * 1000 + UNIX

@@ -68,6 +68,9 @@ INSERT INTO loose VALUES
     (3, 30, 70000, x'74687265', 1700000000),
     (4, 4.5, 4, 'vier', '2024-02-30');
 
+CREATE TABLE blanks (id INTEGER PRIMARY KEY, n INTEGER);
+INSERT INTO blanks VALUES (1, ''), (2, 7), (3, 3);
+
 -- a wide range of rowids, and few rows
 CREATE TABLE gaps (id INTEGER PRIMARY KEY, v TEXT);
 INSERT INTO gaps VALUES (1, 'a'), (1000000, 'b');

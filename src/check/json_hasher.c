@@ -26,7 +26,8 @@ typedef struct JsonFrame
 	bool		object;
 	uint32		count;
 	SfmHash128	sum;
-	int			key;			/* of the member being read: where it is in key_bytes */
+	int			key;			/* inside an object: the container's own, in key_bytes */
+	uint32		key_len;
 	int			first_key;		/* where its keys begin in SfmJsonHasher.keys */
 } JsonFrame;
 
@@ -37,7 +38,9 @@ struct SfmJsonHasher
 	int			depth;			/* open containers */
 	int			max_depth;
 	JsonFrame  *frames;
-	StringInfoData key_bytes;	/* of each open object, one behind the other */
+	const char *last_key;		/* of the member being read */
+	uint32		last_key_len;
+	StringInfoData key_bytes;	/* those of open containers, one behind the other */
 	int			nkeys;
 	int			max_keys;
 	uint64	   *keys;
@@ -75,7 +78,17 @@ sfm_json_start(SfmJsonHasher *json, SfmHasher *target, bool check_keys)
 	json->item.streaming = false;
 }
 
-/* Where the next value goes; inside a container, what leads it is put first. */
+static inline void
+put_key(SfmJsonHasher *json, const char *key, uint32 len)
+{
+	sfm_store32(sfm_put_room(&json->item, 4), len);
+	sfm_put_bytes(&json->item, key, len);
+}
+
+/*
+ * Where the next scalar goes; inside an array its place is put first.  Inside an
+ * object its key has been put already.
+ */
 static inline SfmHasher *
 open_item(SfmJsonHasher *json)
 {
@@ -84,14 +97,7 @@ open_item(SfmJsonHasher *json)
 	if (json->depth == 0)
 		return json->target;
 	frame = &json->frames[json->depth - 1];
-	if (frame->object)
-	{
-		uint32		len = json->key_bytes.len - frame->key;
-
-		sfm_store32(sfm_put_room(&json->item, 4), len);
-		sfm_put_bytes(&json->item, json->key_bytes.data + frame->key, len);
-	}
-	else
+	if (!frame->object)
 		sfm_store64(sfm_put_room(&json->item, 8), frame->count);
 	return &json->item;
 }
@@ -122,8 +128,17 @@ sfm_json_begin(SfmJsonHasher *json, bool object)
 	frame->object = object;
 	frame->count = 0;
 	frame->sum.lo = frame->sum.hi = 0;
-	frame->key = json->key_bytes.len;
 	frame->first_key = json->nkeys;
+	frame->key = json->key_bytes.len;
+	frame->key_len = 0;
+	if (json->depth > 1 && frame[-1].object)
+	{
+		/* its key is put when it ends, since its members are hashed before */
+		json->item.used = 0;
+		json->item.streaming = false;
+		frame->key_len = json->last_key_len;
+		appendBinaryStringInfo(&json->key_bytes, json->last_key, json->last_key_len);
+	}
 }
 
 static int
@@ -167,6 +182,8 @@ sfm_json_end(SfmJsonHasher *json)
 	json->nkeys = frame.first_key;
 	json->key_bytes.len = frame.key;
 
+	if (json->depth > 0 && json->frames[json->depth - 1].object)
+		put_key(json, json->key_bytes.data + frame.key, frame.key_len);
 	to = open_item(json);
 	room = sfm_put_room(to, 21);
 	room[0] = frame.object ? SFM_TAG_JSON_OBJECT : SFM_TAG_JSON_ARRAY;
@@ -177,11 +194,13 @@ sfm_json_end(SfmJsonHasher *json)
 	return true;
 }
 
+/* The key must stay where it is until the next call. */
 void
 sfm_json_key(SfmJsonHasher *json, const char *key, uint32 len)
 {
-	json->key_bytes.len = json->frames[json->depth - 1].key;
-	appendBinaryStringInfo(&json->key_bytes, key, len);
+	json->last_key = key;
+	json->last_key_len = len;
+	put_key(json, key, len);
 	if (!json->check_keys)
 		return;
 	if (json->nkeys == json->max_keys)

@@ -10,8 +10,7 @@
  * that numeric does not hold, a string over 256 MB.  Nor has what is nested deeper
  * than SFM_JSON_MAX_DEPTH.
  *
- * The reader keeps one byte for each open container on the heap, so that nesting
- * costs no stack.
+ * The reader does not recurse: an open container costs one byte.
  */
 #include "postgres.h"
 
@@ -31,7 +30,8 @@ typedef struct JsonReader
 	const char *p;
 	const char *end;
 	SfmJsonHasher *json;		/* NULL: only check */
-	StringInfoData open;		/* '{' or '[' of each open container */
+	int			depth;
+	char		open[SFM_JSON_MAX_DEPTH];	/* '{' or '[' of each open container */
 	StringInfoData decoded;		/* a string that has escapes; data NULL until needed */
 } JsonReader;
 
@@ -49,7 +49,7 @@ skip_space(JsonReader *r)
 static inline bool
 may_complete(JsonReader *r)
 {
-	if (r->open.len > 0)
+	if (r->depth > 0)
 		return true;
 	skip_space(r);
 	return r->p == r->end;
@@ -351,11 +351,11 @@ read_after_value(JsonReader *r, bool *more)
 		char		top;
 
 		skip_space(r);
-		if (r->open.len == 0)
+		if (r->depth == 0)
 			return r->p == r->end;
 		if (r->p == r->end)
 			return false;
-		top = r->open.data[r->open.len - 1];
+		top = r->open[r->depth - 1];
 		if (*r->p == ',')
 		{
 			r->p++;
@@ -365,7 +365,7 @@ read_after_value(JsonReader *r, bool *more)
 		if (*r->p != (top == '{' ? '}' : ']'))
 			return false;
 		r->p++;
-		r->open.len--;
+		r->depth--;
 		if (!may_complete(r) || (r->json != NULL && !sfm_json_end(r->json)))
 			return false;
 	}
@@ -387,9 +387,9 @@ read_json(JsonReader *r)
 		if (c == '{' || c == '[')
 		{
 			r->p++;
-			if (r->open.len == SFM_JSON_MAX_DEPTH)
+			if (r->depth == SFM_JSON_MAX_DEPTH)
 				return false;
-			appendStringInfoCharMacro(&r->open, c);
+			r->open[r->depth++] = c;
 			if (r->json != NULL)
 				sfm_json_begin(r->json, c == '{');
 			skip_space(r);
@@ -423,7 +423,7 @@ read_text(const SfmValue *value, SfmJsonHasher *json)
 	r.end = value->u.p + value->len;
 	r.json = json;
 	r.decoded.data = NULL;
-	initStringInfo(&r.open);
+	r.depth = 0;
 	return read_json(&r);
 }
 

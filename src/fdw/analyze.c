@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "fdw_internal.h"
+#include "sfm_names.h"
 
 /* Opens a query for all columns of the foreign table that the source has. */
 static void
@@ -24,6 +25,7 @@ open_reader(Relation rel, SfmSource *source, SfmReader *reader)
 {
 	List	   *attributes = NIL;
 	List	   *numbers = NIL;
+	char	   *table = sfm_name_to_server(source->table->name);
 	List	   *params;
 	bool		has_rowid;
 	char	   *sql;
@@ -36,8 +38,8 @@ open_reader(Relation rel, SfmSource *source, SfmReader *reader)
 		numbers = lappend_int(numbers, sfm_source_number(source, attno));
 	}
 	sql = sfm_deparse_scan(source->table, numbers, NIL, &params, &has_rowid);
-	sfm_reader_init(reader, rel, source->columns, attributes, has_rowid, source->table->name);
-	reader->stmt = sfm_prepare(source->file, sql, source->table->name);
+	sfm_reader_init(reader, rel, source->columns, attributes, has_rowid, table);
+	reader->stmt = sfm_prepare(source->file, sql, table);
 }
 
 /* The current row as a tuple in CurrentMemoryContext; its parts in a context of its own. */

@@ -17,6 +17,7 @@
 #include "utils/ruleutils.h"
 
 #include "fdw_internal.h"
+#include "sfm_names.h"
 
 /* ExplainForeignScan: under VERBOSE, the query and what is bound to ?1, ?2 ... */
 static void
@@ -26,8 +27,10 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 
 	if (!es->verbose)
 		return;
+	/* the query is in UTF-8, as SQLite has it */
 	ExplainPropertyText("SQLite query",
-						strVal(list_nth(plan->fdw_private, SFM_PLAN_SQL)), es);
+						sfm_name_to_server(strVal(list_nth(plan->fdw_private, SFM_PLAN_SQL))),
+						es);
 	if (plan->fdw_exprs != NIL)
 	{
 		List	   *context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan, NIL);

@@ -37,6 +37,7 @@
 
 #include "compat.h"
 #include "fdw_internal.h"
+#include "sfm_names.h"
 
 /* Cost of preparing and starting a SQLite statement, in units of the cost model. */
 #define SFM_STARTUP_COST 5.0
@@ -105,14 +106,15 @@ sfm_source_read(Oid relid, Oid serverid)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 				 errmsg("SQLite file \"%s\" has no table \"%s\"",
-						sfm_file_path(source->file), name),
+						sfm_file_path(source->file), sfm_name_to_server(name)),
 				 errhint("The option \"table\" of foreign table \"%s\" names it.",
 						 get_rel_name(relid))));
 	if (source->table->unreadable)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
 				 errmsg("table \"%s\" of SQLite file \"%s\" cannot be read: %s",
-						name, sfm_file_path(source->file), source->table->unreadable)));
+						sfm_name_to_server(name), sfm_file_path(source->file),
+						source->table->unreadable)));
 
 	source->numbers = palloc(sizeof(int) * Max(source->natts, 1));
 	for (int i = 0; i < source->natts; i++)
@@ -132,8 +134,8 @@ sfm_source_number(const SfmSource *source, int attno)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 				 errmsg("table \"%s\" of SQLite file \"%s\" has no column \"%s\"",
-						source->table->name, sfm_file_path(source->file),
-						source->columns[attno - 1].source_name)));
+						sfm_name_to_server(source->table->name), sfm_file_path(source->file),
+						sfm_name_to_server(source->columns[attno - 1].source_name))));
 	return number;
 }
 

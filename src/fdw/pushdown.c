@@ -114,6 +114,9 @@ compares_as_integer(const SfmSource *source, const SfmPushed *pushed)
 		return false;
 	if (pushed->column == table->rowid_column)
 		return true;
+	/* SQLite has '' greater than any number; here it would be NULL */
+	if (type->empty_as_null)
+		return false;
 	affinity = column_affinity(table, pushed->column);
 	return affinity == 'I' || affinity == 'N';
 }

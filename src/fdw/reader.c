@@ -12,12 +12,11 @@
 
 #include "compat.h"
 #include "fdw_internal.h"
-#include "sfm_names.h"
 
 /*
  * Prepares to read rows whose query gives these attributes (an IntList) in this
  * order, after the rowid if has_rowid.  columns has one entry an attribute; table is
- * for messages and must live as long as the reader.  The statement is the
+ * for messages, in the server's encoding, and must live as long as the reader.  The statement is the
  * caller's to set.  Converters are made in CurrentMemoryContext.
  */
 void
@@ -115,7 +114,7 @@ throw_misfit(SfmReader *reader, const SfmReaderColumn *column, const SfmValue *v
 	StringInfoData detail;
 
 	initStringInfo(&detail);
-	appendStringInfo(&detail, "Table \"%s\"", sfm_name_to_server(reader->table));
+	appendStringInfo(&detail, "Table \"%s\"", reader->table);
 	if (reader->has_rowid)
 		appendStringInfo(&detail, ", rowid " INT64_FORMAT, sfm_column_int64(reader->stmt, 0));
 	appendStringInfo(&detail, quote ? ": %s \"%s\"" : ": %s %s",

@@ -30,6 +30,7 @@
 
 #include "compat.h"
 #include "fdw_internal.h"
+#include "sfm_names.h"
 
 /* Rows between two calls of a sink's progress function. */
 #define SFM_PROGRESS_ROWS 4096
@@ -82,7 +83,7 @@ check_plan(ForeignScan *plan, SfmFile *file)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" of SQLite file \"%s\" changed since the query was planned",
-						name, sfm_file_path(file)),
+						sfm_name_to_server(name), sfm_file_path(file)),
 				 errhint("Run the query again.")));
 }
 
@@ -122,12 +123,12 @@ sfm_begin_scan(ForeignScanState *node, int eflags)
 	ForeignScan *plan = castNode(ForeignScan, node->ss.ps.plan);
 	Relation	rel = node->ss.ss_currentRelation;
 	Oid			relid = RelationGetRelid(rel);
-	const char *table = strVal(list_nth(plan->fdw_private, SFM_PLAN_TABLE));
 	List	   *attributes = list_nth(plan->fdw_private, SFM_PLAN_ATTRIBUTES);
 	SfmScanSink *sink = sfm_sink_find(relid);
 	SfmForeignColumn *columns;
 	SfmScanState *state;
 	SfmFile    *file;
+	char	   *table;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
@@ -135,6 +136,7 @@ sfm_begin_scan(ForeignScanState *node, int eflags)
 	file = sfm_connection_for_server(GetForeignTable(relid)->serverid);
 	check_plan(plan, file);
 	(void) sfm_foreign_table(relid, &columns);
+	table = sfm_name_to_server(strVal(list_nth(plan->fdw_private, SFM_PLAN_TABLE)));
 
 	state = palloc0(sizeof(SfmScanState));
 	if (sink != NULL)

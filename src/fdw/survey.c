@@ -12,6 +12,7 @@
 
 #include "compat.h"
 #include "fdw_internal.h"
+#include "sfm_names.h"
 
 /* One row: every cell is read before any is converted, since row() sees them all. */
 static void
@@ -55,7 +56,8 @@ sfm_survey(SfmFile *file, const SfmTable *table, int ncolumns, SfmSurveyColumn *
 
 	for (int i = 0; i < ncolumns; i++)
 		names[i] = columns[i].name;
-	stmt = sfm_prepare(file, sfm_select_sql(table, ncolumns, names, &has_rowid), table->name);
+	stmt = sfm_prepare(file, sfm_select_sql(table, ncolumns, names, &has_rowid),
+					   sfm_name_to_server(table->name));
 	MemoryContextSwitchTo(row_context);
 	while (sfm_step(stmt))
 	{

@@ -246,7 +246,8 @@ end_container(JsonbBuilder *builder, bool object)
 		container.val.array.nElems = n;
 		container.val.array.rawScalar = false;
 		container.val.array.elems = palloc(Max(n, 1) * sizeof(JsonbValue));
-		memcpy(container.val.array.elems, members, n * sizeof(JsonbValue));
+		if (n > 0)
+			memcpy(container.val.array.elems, members, n * sizeof(JsonbValue));
 	}
 	builder->nvalues = first;
 	/* its header, and what aligns it */

@@ -152,20 +152,21 @@ static const char *
 read_params(const char *p, Declared *declared)
 {
 	const char *close = strchr(p, ')');
+	const char *q = p;
 	int			n = 0;
 
 	if (declared->nparams != 0)
 		n = -1;					/* a second pair of parentheses */
 	while (n >= 0 && n < 2)
 	{
-		if (!read_param(&p, &declared->params[n]))
+		if (!read_param(&q, &declared->params[n]))
 			n = -1;
 		else
 		{
 			n++;
-			if (*p == ')')
+			if (*q == ')')
 				break;
-			if (*p++ != ',' || n == 2)
+			if (*q++ != ',' || n == 2)
 				n = -1;
 		}
 	}
