@@ -16,6 +16,7 @@
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
+#include "executor/spi.h"
 #include "nodes/pg_list.h"
 #include "sfm_catalog.h"
 #include "sfm_fdw.h"
@@ -23,6 +24,8 @@
 #include "sfm_rowhash.h"
 #include "sfm_value.h"
 #include "utils/jsonb.h"
+#include "utils/resowner.h"
+#include "utils/tuplestore.h"
 
 /* The SQL functions; each fills the result set of its caller. */
 extern void sfm_migrate(FunctionCallInfo fcinfo);
@@ -149,6 +152,7 @@ extern bool *sfm_select_tables(const SfmCatalog *catalog, List *include, List *e
  * The plan
  */
 typedef struct SfmPlanTable SfmPlanTable;
+typedef struct SfmPlan SfmPlan;
 
 typedef struct SfmPlanColumn
 {
@@ -188,6 +192,7 @@ typedef enum SfmTableStatus
 
 struct SfmPlanTable
 {
+	SfmPlan    *plan;			/* that it is of */
 	const SfmTable *source;
 	int			number;			/* place in the plan, from 1 */
 	char	   *target;			/* identifier of the table */
@@ -213,6 +218,7 @@ struct SfmPlanTable
 	int64		target_rows;
 	int64		rejected_rows;
 	int64		fast_rows;
+	Tuplestorestate *rejects;	/* rows kept out, for rejected_row; NULL: none */
 	bool		has_sequence;
 	int64		sequence_value;
 	int64		target_bytes;
@@ -263,9 +269,10 @@ typedef struct SfmObject
 	const char *fallback_note;
 } SfmObject;
 
-typedef struct SfmPlan
+struct SfmPlan
 {
 	MemoryContext mcxt;
+	ResourceOwner resowner;		/* of the call */
 	const SfmOptions *options;
 	SfmSource  *source;
 	SfmCatalog *catalog;
@@ -278,7 +285,7 @@ typedef struct SfmPlan
 	char	   *staging;		/* schema of the foreign tables, while it exists */
 	char	   *staging_server;
 	TimestampTz started_at;
-} SfmPlan;
+};
 
 /* plan.c */
 extern SfmPlan *sfm_plan_source(const SfmOptions *options, SfmSource *source);
@@ -372,7 +379,16 @@ extern void sfm_verify_table(SfmPlan *plan, SfmPlanTable *table);
 /* orphans.c: what foreign keys would find, asked of the source */
 extern void sfm_plan_orphans(SfmPlan *plan);
 
+/* reject.c: rows that are kept out */
+extern void sfm_reject_misfit(SfmScanSink *sink, bool has_rowid, int64 rowid, int column,
+							  SfmFit fit, const SfmValue *values);
+extern void sfm_reject_reset(SfmPlanTable *table);
+extern void sfm_reject_orphans(SfmPlan *plan);
+extern void sfm_reject_write(SPIPlanPtr insert, int64 migration_id, SfmPlanTable *table,
+							 const char *migrated_by);
+
 /* create.c: the objects' statements */
+extern char *sfm_orphan_condition(const SfmObject *object);
 extern void sfm_create_objects(SfmPlan *plan, SfmPhase phase);
 
 /* report.c */
@@ -393,6 +409,7 @@ extern int64 sfm_query_int64(const char *sql, bool *isnull);
 extern char *sfm_query_text(const char *sql);
 extern int	sfm_safe_settings(void);	/* GUC nest level to give to AtEOXact_GUC() */
 extern void sfm_require_read_committed(const char *function);
+extern char *sfm_counted(int64 n, const char *what);
 extern char *sfm_qualify(const char *schema, const char *name);
 extern char *sfm_literal(const char *text);
 

@@ -14,7 +14,7 @@ object for each hashed column, in source column order:
      "fixed": true,               a timestamp takes offsets, as UTC
      "null_misfits": true}        what does not fit counts as NULL
 
-A value that does not fit ends the program with its column and rowid, unless
+A value that does not fit ends the program with its row and column, unless
 null_misfits is set.  The database is taken to be in UTF8.  For a type that is
 not known here the text is hashed as it is: right where the type prints what it
 was given.
@@ -50,6 +50,10 @@ class Misfit(Exception):
 
 class Text(bytes):
     """A SQLite text, as UTF-8; blobs are plain bytes."""
+
+
+class BadText(Text):
+    """Text of a UTF-16 file that cannot be written as UTF-8: its bytes in the file."""
 
 
 def need(condition, why):
@@ -249,7 +253,7 @@ def c_numeric(value, column):
 
 def any_class(value, column, own):
     """The bytes of a value of its own class, or of any where the column is mixed."""
-    need(type(value) is own or column.get('mixed'), 'storage class')
+    need(isinstance(value, own) and (own is Text) == isinstance(value, Text) or column.get('mixed'), 'storage class')
     data = number_text(value) if isinstance(value, (int, float)) else bytes(value)
     need(len(data) <= MAX_FIELD, 'too long')
     return data
@@ -477,6 +481,7 @@ def canonical(value, column):
     if value is None or (column.get('empty_as_null') and isinstance(value, Text) and not value):
         return b'\0'
     try:
+        need(not isinstance(value, BadText) or column['kind'] == 'bytea', 'encoding')
         return KINDS.get(column['kind'], c_other)(value, column)
     except Misfit:
         if column.get('null_misfits'):
@@ -484,13 +489,29 @@ def canonical(value, column):
         raise
 
 
+def text_of(data, encoding):
+    """A text from its bytes in the file."""
+    if encoding == 'UTF-8':
+        return Text(data)
+    try:
+        return Text(data.decode(encoding).encode('utf-8'))
+    except UnicodeError:
+        return BadText(data)
+
+
 def checksum(connection, table, columns):
-    """(rows, sum) of a table, by a connection whose text_factory is Text."""
-    names = ', '.join('"%s"' % column['column'].replace('"', '""') for column in columns)
+    """(rows, sum) of a table."""
+    encoding = connection.execute('PRAGMA encoding').fetchone()[0]
+    names = ['"%s"' % column['column'].replace('"', '""') for column in columns]
+    # texts as the bytes that are in the file, whatever these are
+    wanted = ', '.join("typeof({0}) = 'text', CASE typeof({0}) WHEN 'text' THEN CAST({0} AS BLOB) "
+                       "ELSE {0} END".format(name) for name in names)
     rows = total = 0
-    for row in connection.execute('SELECT %s FROM "%s"' % (names, table.replace('"', '""'))):
+    for row in connection.execute('SELECT %s FROM "%s"' % (wanted, table.replace('"', '""'))):
         parts = []
-        for column, value in zip(columns, row):
+        for column, is_text, value in zip(columns, row[::2], row[1::2]):
+            if is_text:
+                value = text_of(value, encoding)
             try:
                 parts.append(canonical(value, column))
             except Misfit as misfit:
@@ -504,7 +525,6 @@ def main():
     sys.setrecursionlimit(4 * MAX_JSON_DEPTH)
     path, table, decisions = sys.argv[1:]
     connection = sqlite3.connect('file:%s?mode=ro' % path.replace('?', '%3f').replace('#', '%23'), uri=True)
-    connection.text_factory = Text
     with open(decisions) as file:
         columns = [prepare(column) for column in json.load(file)]
     print('%d %s' % checksum(connection, table, columns))

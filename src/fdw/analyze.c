@@ -21,7 +21,7 @@
 
 /* Opens a query for all columns of the foreign table that the source has. */
 static void
-open_reader(Relation rel, SfmSource *source, SfmReader *reader)
+open_reader(Relation rel, SfmForeignRel *source, SfmReader *reader)
 {
 	List	   *attributes = NIL;
 	List	   *numbers = NIL;
@@ -35,7 +35,7 @@ open_reader(Relation rel, SfmSource *source, SfmReader *reader)
 		if (source->columns[attno - 1].attnum == 0)
 			continue;
 		attributes = lappend_int(attributes, attno);
-		numbers = lappend_int(numbers, sfm_source_number(source, attno));
+		numbers = lappend_int(numbers, sfm_foreign_rel_number(source, attno));
 	}
 	sql = sfm_deparse_scan(source->table, numbers, NIL, &params, &has_rowid);
 	sfm_reader_init(reader, rel, source->columns, attributes, has_rowid, table);
@@ -63,7 +63,7 @@ acquire_sample(Relation rel, int elevel, HeapTuple *rows, int targrows,
 			   double *totalrows, double *totaldeadrows)
 {
 	Oid			relid = RelationGetRelid(rel);
-	SfmSource  *source = sfm_source_read(relid, GetForeignTable(relid)->serverid);
+	SfmForeignRel  *source = sfm_foreign_rel_read(relid, GetForeignTable(relid)->serverid);
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
 													  "SQLite sample row",
 													  ALLOCSET_DEFAULT_SIZES);
@@ -114,7 +114,7 @@ bool
 sfm_analyze_table(Relation rel, AcquireSampleRowsFunc *func, BlockNumber *totalpages)
 {
 	Oid			relid = RelationGetRelid(rel);
-	SfmSource  *source = sfm_source_read(relid, GetForeignTable(relid)->serverid);
+	SfmForeignRel  *source = sfm_foreign_rel_read(relid, GetForeignTable(relid)->serverid);
 
 	/* as many as the rows would fill; the file alone says less with many tables in it */
 	*totalpages = (BlockNumber) Min(source->pages, (double) MaxBlockNumber);

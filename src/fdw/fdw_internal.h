@@ -17,7 +17,7 @@
  * A foreign table joined with what it reads: RelOptInfo.fdw_private while a query
  * is planned, and what ANALYZE starts from.
  */
-typedef struct SfmSource
+typedef struct SfmForeignRel
 {
 	SfmFile    *file;
 	SfmTable   *table;
@@ -26,12 +26,12 @@ typedef struct SfmSource
 	int		   *numbers;		/* the column in table->columns; -1: it has none such */
 	double		tuples;			/* rows of the source, estimated */
 	double		pages;			/* and the blocks that they would fill */
-} SfmSource;
+} SfmForeignRel;
 
 /* plan.c */
-extern SfmSource *sfm_source_read(Oid relid, Oid serverid);
-extern int	sfm_source_number(const SfmSource *source, int attno);	/* ereports */
-extern char *sfm_source_identity(SfmFile *file);
+extern SfmForeignRel *sfm_foreign_rel_read(Oid relid, Oid serverid);
+extern int	sfm_foreign_rel_number(const SfmForeignRel *source, int attno);	/* ereports */
+extern char *sfm_schema_identity(SfmFile *file);
 extern void sfm_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern void sfm_get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern ForeignScan *sfm_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid,
@@ -69,7 +69,7 @@ typedef struct SfmPushed
 	Expr	   *value;			/* of COMPARE and IN: free of this table's columns */
 } SfmPushed;
 
-extern bool sfm_pushable(PlannerInfo *root, RelOptInfo *rel, const SfmSource *source,
+extern bool sfm_pushable(PlannerInfo *root, RelOptInfo *rel, const SfmForeignRel *source,
 						 Expr *clause, SfmPushed *pushed);
 extern Expr *sfm_plain_expr(Expr *expr);
 extern char *sfm_relied_on(const SfmTable *table, int column);

@@ -53,7 +53,7 @@
  * identity.
  */
 char *
-sfm_source_identity(SfmFile *file)
+sfm_schema_identity(SfmFile *file)
 {
 	const SfmFileIdentity *identity = sfm_file_identity(file);
 
@@ -66,7 +66,7 @@ sfm_source_identity(SfmFile *file)
  * ANALYZE, -1 if there was none.
  */
 static void
-estimate_size(SfmSource *source, Oid relid, double reltuples)
+estimate_size(SfmForeignRel *source, Oid relid, double reltuples)
 {
 	const SfmFileIdentity *identity = sfm_file_identity(source->file);
 	double		width = Max(get_relation_data_width(relid, NULL), 1);
@@ -88,12 +88,12 @@ estimate_size(SfmSource *source, Oid relid, double reltuples)
 /*
  * What the foreign table reads, palloc'd.  Raises HV00R when the file has no such
  * table, HV00L with SQLite's words when it cannot be read.  A column that the
- * source lacks is an error only once it is needed, see sfm_source_number().
+ * source lacks is an error only once it is needed, see sfm_foreign_rel_number().
  */
-SfmSource *
-sfm_source_read(Oid relid, Oid serverid)
+SfmForeignRel *
+sfm_foreign_rel_read(Oid relid, Oid serverid)
 {
-	SfmSource  *source = palloc0(sizeof(SfmSource));
+	SfmForeignRel  *source = palloc0(sizeof(SfmForeignRel));
 	Relation	rel = table_open(relid, NoLock);
 	char	   *name;
 
@@ -126,7 +126,7 @@ sfm_source_read(Oid relid, Oid serverid)
 
 /* The source column of an attribute; raises HV005 when the source has none such. */
 int
-sfm_source_number(const SfmSource *source, int attno)
+sfm_foreign_rel_number(const SfmForeignRel *source, int attno)
 {
 	int			number = source->numbers[attno - 1];
 
@@ -242,7 +242,7 @@ static double
 estimate_fetched(PlannerInfo *root, RelOptInfo *rel, List *remote, List *pushed_list,
 				 bool *by_lookup)
 {
-	SfmSource  *source = rel->fdw_private;
+	SfmForeignRel  *source = rel->fdw_private;
 	SfmTable   *table = source->table;
 	double		rows = source->tuples *
 		clauselist_selectivity(root, remote, rel->relid, JOIN_INNER, NULL);
@@ -277,7 +277,7 @@ static void
 estimate_scan(PlannerInfo *root, RelOptInfo *rel, List *clauses,
 			  double *rows, Cost *startup, Cost *total)
 {
-	SfmSource  *source = rel->fdw_private;
+	SfmForeignRel  *source = rel->fdw_private;
 	List	   *remote;
 	List	   *local;
 	List	   *pushed_list = split_clauses(root, rel, clauses, &remote, &local);
@@ -301,7 +301,7 @@ estimate_scan(PlannerInfo *root, RelOptInfo *rel, List *clauses,
 void
 sfm_get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
-	SfmSource  *source = sfm_source_read(relid, rel->serverid);
+	SfmForeignRel  *source = sfm_foreign_rel_read(relid, rel->serverid);
 	Cost		startup;
 	Cost		total;
 	double		rows;
@@ -334,7 +334,7 @@ is_join_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
 
 /* Attributes that a lookup can go by: the rowid and the first columns of indexes. */
 static Bitmapset *
-lookup_attributes(const SfmSource *source)
+lookup_attributes(const SfmForeignRel *source)
 {
 	Bitmapset  *result = NULL;
 
@@ -455,7 +455,7 @@ sfm_get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
  * whole row, and while a migration listens.
  */
 static List *
-needed_attributes(RelOptInfo *rel, const SfmSource *source, Oid relid, List *clauses)
+needed_attributes(RelOptInfo *rel, const SfmForeignRel *source, Oid relid, List *clauses)
 {
 	Bitmapset  *used = NULL;
 	List	   *result = NIL;
@@ -499,7 +499,7 @@ ForeignScan *
 sfm_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 			 List *tlist, List *clauses, Plan *outer_plan)
 {
-	SfmSource  *source = rel->fdw_private;
+	SfmForeignRel  *source = rel->fdw_private;
 	List	   *remote;
 	List	   *local;
 	List	   *pushed_list = split_clauses(root, rel, clauses, &remote, &local);
@@ -512,13 +512,13 @@ sfm_get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 	ListCell   *lc;
 
 	foreach(lc, attributes)
-		numbers = lappend_int(numbers, sfm_source_number(source, lfirst_int(lc)));
+		numbers = lappend_int(numbers, sfm_foreign_rel_number(source, lfirst_int(lc)));
 	sql = sfm_deparse_scan(source->table, numbers, pushed_list, &params, &rowid_first);
 
 	/* in the order of enum SfmPlanItem */
 	private = list_make5(makeString(sql), attributes, makeBoolean(rowid_first),
 						 makeString(source->table->name),
-						 makeString(sfm_source_identity(source->file)));
+						 makeString(sfm_schema_identity(source->file)));
 	private = lappend(private, relied_on(source->table, pushed_list));
 
 	return make_foreignscan(tlist, extract_actual_clauses(local, false), rel->relid,

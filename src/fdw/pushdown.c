@@ -78,7 +78,7 @@ sfm_relied_on(const SfmTable *table, int column)
 
 /* If expr is a column of this table that the source has: its numbers. */
 static bool
-match_column(const RelOptInfo *rel, const SfmSource *source, Expr *expr, SfmPushed *pushed)
+match_column(const RelOptInfo *rel, const SfmForeignRel *source, Expr *expr, SfmPushed *pushed)
 {
 	Var		   *var = (Var *) sfm_plain_expr(expr);
 
@@ -101,7 +101,7 @@ is_bindable(PlannerInfo *root, const RelOptInfo *rel, Expr *expr)
 
 /* Do integer comparisons on the column agree? */
 static bool
-compares_as_integer(const SfmSource *source, const SfmPushed *pushed)
+compares_as_integer(const SfmForeignRel *source, const SfmPushed *pushed)
 {
 	const SfmType *type = &source->columns[pushed->attno - 1].type;
 	const SfmTable *table = source->table;
@@ -123,7 +123,7 @@ compares_as_integer(const SfmSource *source, const SfmPushed *pushed)
 
 /* Does equality of texts on the column agree? */
 static bool
-equals_as_text(const SfmSource *source, const SfmPushed *pushed, Oid collation)
+equals_as_text(const SfmForeignRel *source, const SfmPushed *pushed, Oid collation)
 {
 	const SfmType *type = &source->columns[pushed->attno - 1].type;
 	const SfmTable *table = source->table;
@@ -144,7 +144,7 @@ equals_as_text(const SfmSource *source, const SfmPushed *pushed, Oid collation)
  * Built-in operators alone: they are recognized by their operator family.
  */
 static const char *
-pushable_operator(const SfmSource *source, const SfmPushed *pushed, Oid opno, Oid collation)
+pushable_operator(const SfmForeignRel *source, const SfmPushed *pushed, Oid opno, Oid collation)
 {
 	int			strategy = get_op_opfamily_strategy(opno, INTEGER_BTREE_FAM_OID);
 	Oid			left;
@@ -179,7 +179,7 @@ pushable_operator(const SfmSource *source, const SfmPushed *pushed, Oid opno, Oi
 }
 
 static bool
-match_comparison(PlannerInfo *root, RelOptInfo *rel, const SfmSource *source,
+match_comparison(PlannerInfo *root, RelOptInfo *rel, const SfmForeignRel *source,
 				 OpExpr *clause, SfmPushed *pushed)
 {
 	Oid			opno = clause->opno;
@@ -203,7 +203,7 @@ match_comparison(PlannerInfo *root, RelOptInfo *rel, const SfmSource *source,
 }
 
 static bool
-match_array(PlannerInfo *root, RelOptInfo *rel, const SfmSource *source,
+match_array(PlannerInfo *root, RelOptInfo *rel, const SfmForeignRel *source,
 			ScalarArrayOpExpr *clause, SfmPushed *pushed)
 {
 	const char *op;
@@ -217,7 +217,7 @@ match_array(PlannerInfo *root, RelOptInfo *rel, const SfmSource *source,
 }
 
 static bool
-match_null_test(RelOptInfo *rel, const SfmSource *source, NullTest *test, SfmPushed *pushed)
+match_null_test(RelOptInfo *rel, const SfmForeignRel *source, NullTest *test, SfmPushed *pushed)
 {
 	if (test->argisrow || !match_column(rel, source, test->arg, pushed) ||
 		source->columns[pushed->attno - 1].type.empty_as_null)
@@ -232,7 +232,7 @@ match_null_test(RelOptInfo *rel, const SfmSource *source, NullTest *test, SfmPus
  * which a parameterized path supplies.
  */
 bool
-sfm_pushable(PlannerInfo *root, RelOptInfo *rel, const SfmSource *source,
+sfm_pushable(PlannerInfo *root, RelOptInfo *rel, const SfmForeignRel *source,
 			 Expr *clause, SfmPushed *pushed)
 {
 	memset(pushed, 0, sizeof(*pushed));

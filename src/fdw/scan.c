@@ -65,7 +65,7 @@ check_plan(ForeignScan *plan, SfmFile *file)
 	SfmTable   *table;
 	bool		good;
 
-	if (strcmp(strVal(list_nth(private, SFM_PLAN_IDENTITY)), sfm_source_identity(file)) == 0)
+	if (strcmp(strVal(list_nth(private, SFM_PLAN_IDENTITY)), sfm_schema_identity(file)) == 0)
 		return;
 	ResetPlanCache();
 

@@ -13,8 +13,8 @@
 #include "sfm_migrate.h"
 
 /* "c.a IS NOT NULL AND ...": rows of the child whose parent is missing. */
-static char *
-orphan_condition(const SfmObject *object)
+char *
+sfm_orphan_condition(const SfmObject *object)
 {
 	const SfmForeignKey *fk = object->fk;
 	int		   *parents = sfm_parent_columns(fk, object->parent->source);
@@ -39,23 +39,23 @@ make_not_valid(SfmPlan *plan, SfmObject *object, const char *message)
 	SfmPlanTable *table = object->table;
 	bool		isnull;
 	int64		orphans = sfm_query_int64(psprintf("SELECT count(*) FROM %s c WHERE %s",
-												   table->qualified, orphan_condition(object)),
+												   table->qualified, sfm_orphan_condition(object)),
 										  &isnull);
 
 	if (plan->options->on_orphan == SFM_ORPHANS_ERROR)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("%lld rows of table %s have no parent in table %s", (long long) orphans,
-						table->qualified, object->parent->qualified),
+				 errmsg("table %s has %s without a parent in table %s", table->qualified,
+						sfm_counted(orphans, "row"), object->parent->qualified),
 				 errdetail("%s", message),
 				 errhint("on_orphan => 'not_valid' keeps them, with a constraint for new rows only.")));
 	object->target_sql = psprintf("%s NOT VALID", object->target_sql);
 	sfm_exec(object->target_sql);
 	object->status = SFM_OBJECT_TRANSLATED;
-	object->note = psprintf("%lld rows have no parent, so it is NOT VALID: it holds for new rows.",
-							(long long) orphans);
-	sfm_note(table, "Foreign key %s to %s is NOT VALID: %lld rows have no parent. Once they are mended: ALTER TABLE %s VALIDATE CONSTRAINT %s",
-			 quote_identifier(object->constraint), object->parent->qualified, (long long) orphans,
+	object->note = psprintf("It is NOT VALID, and holds for new rows, because of %s without a parent.",
+							sfm_counted(orphans, "row"));
+	sfm_note(table, "Foreign key %s to %s is NOT VALID because of %s without a parent. Once that is mended: ALTER TABLE %s VALIDATE CONSTRAINT %s",
+			 quote_identifier(object->constraint), object->parent->qualified, sfm_counted(orphans, "row"),
 			 table->qualified, quote_identifier(object->constraint));
 }
 

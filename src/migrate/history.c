@@ -224,6 +224,19 @@ write_objects(SfmPlan *plan, int64 id, const char *migrated_by)
 	}
 }
 
+static void
+write_rejects(SfmPlan *plan, int64 id, const char *migrated_by)
+{
+	static Oid	types[] = {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID};
+	Insert		insert;
+	ListCell   *lc;
+
+	prepare(&insert, "INSERT INTO sqlite_mig.rejected_row VALUES ($1, $2, $3, $4, $5::jsonb, $6)",
+			lengthof(types), types);
+	foreach(lc, plan->tables)
+		sfm_reject_write(insert.plan, id, lfirst(lc), migrated_by);
+}
+
 /*
  * Records the run; returns its id.  Runs in the call's transaction, so that only
  * committed runs are in the tables.
@@ -247,6 +260,7 @@ sfm_history_write(SfmPlan *plan)
 	write_tables(plan, id, migrated_by);
 	write_columns(plan, id, migrated_by);
 	write_objects(plan, id, migrated_by);
+	write_rejects(plan, id, migrated_by);
 	SetUserIdAndSecContext(save_userid, save_context);
 	return id;
 }

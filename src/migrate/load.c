@@ -112,12 +112,15 @@ make_sink(const SfmPlan *plan, SfmPlanTable *table)
 	sink->columns = palloc0(sizeof(SfmSinkColumn) * table->ncolumns);
 	for (int i = 0; i < table->ncolumns; i++)
 	{
-		sink->columns[i].on_misfit = table->columns[i].on_misfit == SFM_MISFITS_NULL ?
-			SFM_ON_MISFIT_NULL : SFM_ON_MISFIT_COLLECT;
+		SfmMisfitAction action = table->columns[i].on_misfit;
+
+		sink->columns[i].on_misfit = action == SFM_MISFITS_NULL ? SFM_ON_MISFIT_NULL :
+			action == SFM_MISFITS_REJECT ? SFM_ON_MISFIT_REJECT : SFM_ON_MISFIT_COLLECT;
 		types[i] = table->columns[i].type;
 	}
 	if (plan->options->verify == SFM_METHOD_CHECKSUM)
 		sink->hash = sfm_rowhash_create(table->ncolumns, types);
+	sink->reject = sfm_reject_misfit;
 	sink->progress = report_progress;
 	sink->private_data = table;
 	return sink;
@@ -161,6 +164,7 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 	for (int i = 0; i < table->ncolumns; i++)
 		not_null[i] = table->columns[i].not_null && !table->columns[i].nulls_found;
 
+	sfm_reject_reset(table);
 	sfm_sink_attach(sink);
 	if (obstacle == NULL)
 	{

@@ -177,10 +177,6 @@ sfm_options_from_call(FunctionCallInfo fcinfo)
 
 	if (options->if_exists == SFM_IF_EXISTS_UPSERT)
 		not_built("if_exists", "upsert");
-	if (options->on_misfit == SFM_MISFITS_REJECT)
-		not_built("on_misfit", "reject");
-	if (options->on_orphan == SFM_ORPHANS_REJECT)
-		not_built("on_orphan", "reject");
 	return options;
 }
 
@@ -296,8 +292,6 @@ set_rule_field(SfmTypeRule *rule, const char *field, const char *type, const cha
 	else if (strcmp(field, "on_misfit") == 0)
 	{
 		rule->on_misfit = choose_word("on_misfit", value, on_misfit_words);
-		if (rule->on_misfit == SFM_MISFITS_REJECT)
-			not_built("on_misfit", value);
 		rule->has_on_misfit = true;
 	}
 	else

@@ -59,14 +59,24 @@ sfm_plan_orphans(SfmPlan *plan)
 		if (plan->options->on_orphan == SFM_ORPHANS_ERROR)
 			ereport(ERROR,
 					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-					 errmsg("%lld rows of table %s have no parent in table %s", (long long) orphans,
-							object->table->qualified, object->parent->qualified),
+					 errmsg("table %s has %s without a parent in table %s", object->table->qualified,
+							sfm_counted(orphans, "row"), object->parent->qualified),
 					 errhint("on_orphan => 'not_valid' keeps them, with a constraint for new rows only.")));
+		if (plan->options->on_orphan == SFM_ORPHANS_REJECT)
+		{
+			sfm_note(object->table, "Foreign key %s to %s: %s without a parent will be rejected, with the rows that reference them.",
+					 quote_identifier(object->constraint), object->parent->qualified,
+					 sfm_counted(orphans, "row"));
+			object->table->rejected_rows += orphans;
+			object->table->target_rows -= orphans;
+			continue;
+		}
 		object->target_sql = psprintf("%s NOT VALID", object->target_sql);
 		object->status = SFM_OBJECT_TRANSLATED;
-		object->note = psprintf("%lld rows have no parent, so it will be NOT VALID.",
-								(long long) orphans);
-		sfm_note(object->table, "Foreign key %s to %s will be NOT VALID: %lld rows have no parent.",
-				 quote_identifier(object->constraint), object->parent->qualified, (long long) orphans);
+		object->note = psprintf("It will be NOT VALID because of %s without a parent.",
+								sfm_counted(orphans, "row"));
+		sfm_note(object->table, "Foreign key %s to %s will be NOT VALID because of %s without a parent.",
+				 quote_identifier(object->constraint), object->parent->qualified,
+				 sfm_counted(orphans, "row"));
 	}
 }

@@ -231,6 +231,7 @@ plan_table(SfmPlan *plan, const SfmTable *source)
 	SfmNamespace *names = sfm_namespace_create(true);
 	int			changes;
 
+	table->plan = plan;
 	table->source = source;
 	table->target = sfm_namespace_add(plan->relations, source->name,
 									  plan->options->identifiers, &changes);
@@ -431,6 +432,7 @@ start_plan(const SfmOptions *options, SfmSource *source)
 	SfmPlan    *plan = palloc0(sizeof(SfmPlan));
 
 	plan->mcxt = CurrentMemoryContext;
+	plan->resowner = CurrentResourceOwner;
 	plan->options = options;
 	plan->source = source;
 	plan->catalog = sfm_catalog_read(source->file);

@@ -240,8 +240,8 @@ finish_tables(SfmPlan *plan)
 		SFM_CLOCK_STOP(clock, table);
 		if (table->loaded)
 			ereport(NOTICE,
-					(errmsg("table %s: %lld rows%s", table->qualified,
-							(long long) table->target_rows, table->verified ? ", verified" : "")));
+					(errmsg("table %s: %s%s", table->qualified,
+							sfm_counted(table->target_rows, "row"), table->verified ? ", verified" : "")));
 	}
 }
 
@@ -312,6 +312,8 @@ run_plan(SfmPlan *plan)
 	sfm_create_objects(plan, SFM_PHASE_INDEX);
 	sfm_create_objects(plan, SFM_PHASE_CHECK);
 	sfm_progress_phase("foreign keys");
+	if (plan->options->on_orphan == SFM_ORPHANS_REJECT)
+		sfm_reject_orphans(plan);
 	sfm_create_objects(plan, SFM_PHASE_FOREIGN_KEY);
 	sfm_create_objects(plan, SFM_PHASE_VIEW);
 	finish_tables(plan);
@@ -332,7 +334,7 @@ dry_run(SfmPlan *plan)
 
 		if (!table->exists)
 			sfm_plan_defaults(plan, table);
-		table->target_rows = table->source_rows;
+		table->target_rows = table->source_rows - table->rejected_rows;
 	}
 	sfm_plan_objects(plan);
 	sfm_plan_orphans(plan);
@@ -361,8 +363,9 @@ report(ReturnSetInfo *rsinfo, SfmPlan *plan)
 		sfm_report_row(rsinfo, plan, table);
 	}
 	ereport(NOTICE,
-			(errmsg("%d tables, %lld rows, %d tables verified, %d objects left out%s",
-					list_length(plan->tables), (long long) rows, verified, left_out,
+			(errmsg("%s, %s, %d verified, %s left out%s",
+					sfm_counted(list_length(plan->tables), "table"), sfm_counted(rows, "row"), verified,
+					sfm_counted(left_out, "object"),
 					plan->options->dry_run ? " (dry run: nothing was written)" : ""),
 			 left_out > 0 && !plan->options->dry_run ?
 			 errhint("SELECT * FROM sqlite_mig.migration_object WHERE status = 'left_out' names them.") : 0));

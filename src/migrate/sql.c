@@ -225,6 +225,13 @@ sfm_require_read_committed(const char *function)
 			 errhint("Use READ COMMITTED.")));
 }
 
+/* "1 row", "3 rows"; palloc'd. */
+char *
+sfm_counted(int64 n, const char *what)
+{
+	return psprintf("%lld %s%s", (long long) n, what, n == 1 ? "" : "s");
+}
+
 /* schema.name, each quoted where needed; palloc'd. */
 char *
 sfm_qualify(const char *schema, const char *name)

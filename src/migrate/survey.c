@@ -7,6 +7,34 @@
 
 #include "sfm_migrate.h"
 
+/* What the survey of one table hands to count_rejects(). */
+typedef struct RejectCounter
+{
+	SfmPlanTable *table;
+	SfmSurveyColumn *columns;
+	int64		misfits;		/* of columns that reject, so far */
+	int64		rows;			/* with at least one of them */
+	void		(*row) (void *arg, const SfmValue *values);
+	void	   *arg;
+} RejectCounter;
+
+/* A row with several misfits is rejected once. */
+static void
+count_rejects(void *arg, const SfmValue *values)
+{
+	RejectCounter *counter = arg;
+	int64		misfits = 0;
+
+	for (int i = 0; i < counter->table->ncolumns; i++)
+		if (counter->table->columns[i].on_misfit == SFM_MISFITS_REJECT)
+			misfits += counter->columns[i].misfits.n;
+	if (misfits > counter->misfits)
+		counter->rows++;
+	counter->misfits = misfits;
+	if (counter->row)
+		counter->row(counter->arg, values);
+}
+
 /*
  * Reads one table through the converters of its planned types; row(arg, values),
  * when given, sees each row.
@@ -16,6 +44,7 @@ sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
 				 void (*row) (void *arg, const SfmValue *values), void *arg)
 {
 	SfmSurveyColumn *columns = palloc0(sizeof(SfmSurveyColumn) * table->ncolumns);
+	RejectCounter counter = {table, columns, 0, 0, row, arg};
 
 	for (int i = 0; i < table->ncolumns; i++)
 	{
@@ -25,8 +54,9 @@ sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
 		columns[i].conv = sfm_conv_create(&type);
 	}
 	table->source_rows = sfm_survey(plan->source->file, table->source, table->ncolumns,
-									columns, row, arg);
+									columns, count_rejects, &counter);
 	table->source_count = table->source_rows;
+	table->rejected_rows = counter.rows;
 	for (int i = 0; i < table->ncolumns; i++)
 	{
 		SfmPlanColumn *column = &table->columns[i];

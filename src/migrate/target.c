@@ -188,8 +188,8 @@ sfm_target_check_rows(SfmPlan *plan)
 		table->rows_before = sfm_query_int64(psprintf("SELECT count(*) FROM %s", table->qualified),
 											 &isnull);
 		if (table->rows_before > 0)
-			appendStringInfo(&detail, "%s%s holds %lld rows", n++ ? "; " : "",
-							 table->qualified, (long long) table->rows_before);
+			appendStringInfo(&detail, "%s%s holds %s", n++ ? "; " : "",
+							 table->qualified, sfm_counted(table->rows_before, "row"));
 	}
 	if (n > 0 && plan->options->if_exists == SFM_IF_EXISTS_ERROR &&
 		plan->options->scope != SFM_SCOPE_SCHEMA)

@@ -15,6 +15,7 @@
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -129,10 +130,57 @@ read_columns(const VerifyRun *run, const SfmTable *table, int *n)
 	return columns;
 }
 
+/* The rows that the run kept out of one table. */
+typedef struct Rejects
+{
+	HTAB	   *rowids;			/* keys: int64 */
+	int64		without_rowid;	/* how many have none to tell them by */
+	int64		skipped;		/* met while reading the source */
+} Rejects;
+
+static Rejects *
+read_rejects(const VerifyRun *run, const SfmTable *table)
+{
+	Rejects    *rejects = palloc0(sizeof(Rejects));
+	HASHCTL		ctl = {.keysize = sizeof(int64), .entrysize = sizeof(int64), .hcxt = CurrentMemoryContext};
+	List	   *rows = query_rows(psprintf("SELECT source_rowid FROM sqlite_mig.rejected_row"
+										   " WHERE migration_id = %lld AND source_table = %s",
+										   (long long) run->id, sfm_literal(sfm_name_to_server(table->name))));
+	ListCell   *lc;
+
+	rejects->rowids = hash_create("rejected rows", Max(list_length(rows), 16), &ctl,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	foreach(lc, rows)
+	{
+		char	  **row = lfirst(lc);
+
+		if (row[0] == NULL)
+			rejects->without_rowid++;
+		else
+		{
+			int64		rowid = pg_strtoint64(row[0]);
+
+			(void) hash_search(rejects->rowids, &rowid, HASH_ENTER, NULL);
+		}
+	}
+	return rejects;
+}
+
+static bool
+was_rejected(Rejects *rejects, SfmStmt *stmt, bool has_rowid)
+{
+	int64		rowid;
+
+	if (!has_rowid || hash_get_num_entries(rejects->rowids) == 0)
+		return false;
+	rowid = sfm_column_int64(stmt, 0);
+	return hash_search(rejects->rowids, &rowid, HASH_FIND, NULL) != NULL;
+}
+
 /* Rows and sum of the source; a value that the run's type cannot hold is noted. */
 static void
 check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *columns,
-			 SfmChecksum *sum, int64 *rows, List **notes)
+			 Rejects *rejects, SfmChecksum *sum, int64 *rows, List **notes)
 {
 	const char **names = palloc(sizeof(char *) * n);
 	SfmType    *types = palloc(sizeof(SfmType) * n);
@@ -158,8 +206,15 @@ check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *co
 		for (int i = 0; i < n; i++)
 			sfm_column(stmt, has_rowid ? i + 1 : i, &values[i]);
 		(*rows)++;
+		if (was_rejected(rejects, stmt, has_rowid))
+		{
+			rejects->skipped++;
+			continue;
+		}
 		bad = sfm_rowhash_add_source(hash, values, null_misfits, sum);
-		if (bad >= 0 && !misfit)
+		if (bad >= 0 && rejects->skipped < hash_get_num_entries(rejects->rowids) + rejects->without_rowid)
+			rejects->skipped++;
+		else if (bad >= 0 && !misfit)
 		{
 			misfit = true;
 			*notes = lappend(*notes, psprintf("Column %s now holds a value that does not fit type %s: %s.",
@@ -209,6 +264,7 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 	bool		verified;
 	bool		isnull;
 	List	   *notes = NIL;
+	Rejects    *rejects = read_rejects(run, table);
 	Datum		values[8];
 	bool		nulls[8] = {false};
 
@@ -217,15 +273,17 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 		int			n;
 		VerifyColumn *columns = read_columns(run, table, &n);
 
-		check_source(file, table, n, columns, &source_sum, &source_rows, &notes);
+		check_source(file, table, n, columns, rejects, &source_sum, &source_rows, &notes);
 		check_target(target, n, columns, &target_sum);
-		verified = source_rows == target_sum.rows && sfm_checksum_equal(&source_sum, &target_sum);
+		verified = source_rows == target_sum.rows + rejects->skipped &&
+			sfm_checksum_equal(&source_sum, &target_sum);
 	}
 	else
 	{
 		source_rows = count_rows(file, table);
 		target_sum.rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s", target), &isnull);
-		verified = source_rows == target_sum.rows;
+		rejects->skipped = hash_get_num_entries(rejects->rowids) + rejects->without_rowid;
+		verified = source_rows == target_sum.rows + rejects->skipped;
 	}
 	nulls[6] = method == SFM_METHOD_NONE;
 	if (!verified && run->appended && target_sum.rows > source_rows)
@@ -233,8 +291,13 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 		nulls[6] = true;
 		notes = lappend(notes, "The run appended to a table that held rows, so it cannot be compared as a whole.");
 	}
+	else if (!verified && rejects->without_rowid > 0)
+	{
+		nulls[6] = true;
+		notes = lappend(notes, "The run rejected rows that have no rowid to tell them by, so the table cannot be compared as a whole.");
+	}
 	else if (!verified)
-		notes = lappend(notes, source_rows != target_sum.rows ?
+		notes = lappend(notes, source_rows != target_sum.rows + rejects->skipped ?
 						"Source and target differ in their number of rows." :
 						"Source and target differ in at least one value.");
 

@@ -106,7 +106,8 @@ sfm_plan_widen(SfmPlan *plan)
 				column->type.kind != SFM_KIND_INT4 && column->type.kind != SFM_KIND_INT8)
 				column->identity = false;
 			if (column->note == NULL)
-				column->note = "a column that it references, or that references it, needs this type";
+				column->note = psprintf("%s instead of %s, as a column that it references, or that references it, needs",
+										sfm_type_name(&column->type), sfm_type_name(&column->planned));
 		}
 	}
 	return true;
@@ -177,21 +178,20 @@ sfm_plan_misfit_notes(SfmPlan *plan)
 		{
 			SfmPlanColumn *column = &table->columns[i];
 
-			if (!same_decision(&column->type, &column->planned))
-				sfm_note(table, "Column %s is %s%s%s instead of %s: %s.",
-						 quote_identifier(column->target), sfm_type_name(&column->type),
-						 sfm_reading_name(column->type.reading) ? ", numbers read as " : "",
-						 sfm_reading_name(column->type.reading) ? sfm_reading_name(column->type.reading) : "",
-						 sfm_type_name(&column->planned), column->note ? column->note : "");
+			if (!same_decision(&column->type, &column->planned) && column->note)
+				sfm_note(table, "Column %s: %s.", quote_identifier(column->target), column->note);
+			if (column->on_misfit == SFM_MISFITS_REJECT && column->misfits.n > 0)
+				sfm_note(table, "Column %s: %s rejected for their values here, see sqlite_mig.rejected_row.",
+						 quote_identifier(column->target), sfm_counted(column->misfits.n, "row"));
 			if (column->nulled > 0)
-				sfm_note(table, "%lld values of column %s became NULL, as asked for.",
-						 (long long) column->nulled, quote_identifier(column->target));
+				sfm_note(table, "Column %s: %s made NULL, as asked for.",
+						 quote_identifier(column->target), sfm_counted(column->nulled, "value"));
 			if (column->nulls_found)
 				sfm_note(table, "Column %s is declared NOT NULL in the source but holds %lld NULLs; NOT NULL is left off.",
 						 quote_identifier(column->target), (long long) column->seen.n[SFM_NULL]);
 			if (column->seen.spelled > 0)
-				sfm_note(table, "%lld values of column %s arrived equal but are spelled in another way.",
-						 (long long) column->seen.spelled, quote_identifier(column->target));
+				sfm_note(table, "Column %s: %s arrived equal but spelled in another way.",
+						 quote_identifier(column->target), sfm_counted(column->seen.spelled, "value"));
 		}
 	}
 }

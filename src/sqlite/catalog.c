@@ -503,30 +503,27 @@ parse_definition(SfmTable *table)
 		}
 }
 
-/* Rows by the range of the rowid: two steps down a B-tree. */
+/*
+ * Rows by the range of the rowid: two steps down a B-tree.  -1 where they fail: a
+ * damaged table is an error for who reads it, not for who reads the catalog.
+ */
 static double
 rowid_range(SfmFile *file, const SfmTable *table)
 {
 	char	   *name = sfm_quote_name(table->name);
-	SfmStmt    *stmt;
-	double		rows = 0;
+	sqlite3_stmt *stmt;
+	double		rows = -1;
 
 	/* Both in one query would read the whole table: only one min or max is optimized. */
-	stmt = sfm_prepare(file,
-					   psprintf("SELECT (SELECT max(%s) FROM main.%s), (SELECT min(%s) FROM main.%s)",
-								table->rowid_name, name, table->rowid_name, name),
-					   table->name);
-	if (sfm_step(stmt))
-	{
-		SfmValue	max;
-		SfmValue	min;
-
-		sfm_column(stmt, 0, &max);
-		sfm_column(stmt, 1, &min);
-		if (max.cls == SFM_INTEGER && min.cls == SFM_INTEGER)
-			rows = (double) max.u.i - (double) min.u.i + 1;
-	}
-	sfm_finalize(stmt);
+	if (sqlite3_prepare_v2(file->db,
+						   psprintf("SELECT (SELECT max(%s) FROM main.%s), (SELECT min(%s) FROM main.%s)",
+									table->rowid_name, name, table->rowid_name, name),
+						   -1, &stmt, NULL) == SQLITE_OK &&
+		sqlite3_step(stmt) == SQLITE_ROW)
+		rows = sqlite3_column_type(stmt, 0) == SQLITE_NULL ? 0 :
+			(double) sqlite3_column_int64(stmt, 0) - (double) sqlite3_column_int64(stmt, 1) + 1;
+	sqlite3_finalize(stmt);
+	CHECK_FOR_INTERRUPTS();
 	return rows;
 }
 

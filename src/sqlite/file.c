@@ -286,7 +286,16 @@ void
 sfm_file_begin(SfmFile *file)
 {
 	if (file->in_transaction)
+	{
+		/* SQLite rolls back by itself after some errors, and the snapshot is gone. */
+		if (sqlite3_get_autocommit(file->db))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the read transaction on SQLite file \"%s\" was lost after an error",
+							file->path),
+					 errhint("Start a new transaction.")));
 		return;
+	}
 	run(file, "BEGIN");
 	file->in_transaction = true;
 	PG_TRY();

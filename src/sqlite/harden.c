@@ -53,8 +53,10 @@ busy(void *arg, int tries)
 	if (QueryCancelPending || ProcDiePending ||
 		now - file->busy_since >= (int64) file->busy_timeout * 1000)
 		return 0;
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 Min(BUSY_SLEEP, tries + 1), PG_WAIT_EXTENSION);
+	/* Not WL_EXIT_ON_PM_DEATH: exiting in here would close the handle that is in use. */
+	if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH,
+				  Min(BUSY_SLEEP, tries + 1), PG_WAIT_EXTENSION) & WL_POSTMASTER_DEATH)
+		return 0;
 	ResetLatch(MyLatch);
 	return 1;
 }
