@@ -351,6 +351,7 @@ extern char *sfm_ddl_owner(const SfmPlan *plan, const SfmPlanTable *table);
 
 /* sequences.c */
 extern SfmPlanColumn *sfm_identity_column(const SfmPlanTable *table);
+extern int64 sfm_source_reached(const SfmPlan *plan, const SfmPlanTable *table);
 extern void sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table);
 
 /* load.c, receiver.c: rows */

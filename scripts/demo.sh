@@ -136,7 +136,7 @@ prove()
 			format('SELECT count(*), %s FROM %s', string_agg(t, ', ' ORDER BY attnum, f DESC),
 				   (SELECT target_table FROM big)),
 			(SELECT target_table FROM big)])
-		FROM part;
+		FROM part HAVING count(*) > 0;
 	SQL
 	)
 	if [ ${#statements[@]} -eq 3 ]; then

@@ -279,6 +279,10 @@ plan_left_out(SfmPlan *plan, const SfmTable *source, bool chosen)
 		leave_out(object, "It holds the internal data of a virtual table.");
 	else
 		leave_out(object, psprintf("SQLite cannot read it: %s.", source->unreadable));
+	/* What has no row in the report is said by a NOTICE. */
+	if (chosen && source->kind != SFM_REL_SHADOW)
+		plan->notes = lappend(plan->notes, psprintf("%s %s is left out: %s", kind,
+													sfm_name_to_server(source->name), object->note));
 }
 
 static void

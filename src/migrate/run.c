@@ -335,6 +335,8 @@ dry_run(SfmPlan *plan)
 		if (!table->exists)
 			sfm_plan_defaults(plan, table);
 		table->target_rows = table->source_rows - table->rejected_rows;
+		table->has_sequence = sfm_identity_column(table) != NULL;
+		table->sequence_value = sfm_source_reached(plan, table);
 	}
 	sfm_plan_objects(plan);
 	sfm_plan_orphans(plan);

@@ -60,22 +60,8 @@ put_objects(Script *script, const SfmPlan *plan, SfmPhase phase, const char *nam
 static void
 put_sequence(Script *script, SfmPlan *plan, const SfmPlanTable *table)
 {
-	SfmPlanColumn *column = sfm_identity_column(table);
-	SfmStmt    *stmt;
-	int64		count = 0;
-	int64		reached = 0;
-	bool		odd;
+	int64		reached = sfm_source_reached(plan, table);
 
-	if (column == NULL || table->exists)
-		return;
-	stmt = sfm_prepare(plan->source->file,
-					   psprintf("SELECT max(s.%s) FROM main.%s s", sfm_quote_name(column->source->name),
-								sfm_quote_name(table->source->name)), table->source->name);
-	if (sfm_step(stmt) && plan->options->scope != SFM_SCOPE_SCHEMA)
-		reached = sfm_column_int64(stmt, 0);
-	sfm_finalize(stmt);
-	if (sfm_sequence_count(plan->source->file, table->source->name, &count, &odd))
-		reached = Max(reached, count);
 	if (reached > 0)
 		put(script, "sequences", table,
 			sfm_ddl_restart(plan, table, reached == PG_INT64_MAX ? reached : reached + 1));

@@ -161,6 +161,37 @@ column_reached(const OwnedSequence *sequence, int64 *reached)
 }
 
 /*
+ * How far the ids of a table that will be created go in the source, by its rows and
+ * by AUTOINCREMENT; 0 where they start at 1, or the table has no identity column.
+ */
+int64
+sfm_source_reached(const SfmPlan *plan, const SfmPlanTable *table)
+{
+	SfmPlanColumn *column = sfm_identity_column(table);
+	int64		reached = 0;
+	int64		count;
+	bool		odd;
+
+	if (column == NULL)
+		return 0;
+	if (plan->options->scope != SFM_SCOPE_SCHEMA)
+	{
+		SfmStmt    *stmt = sfm_prepare(plan->source->file,
+									   psprintf("SELECT max(s.%s) FROM main.%s s",
+												sfm_quote_name(column->source->name),
+												sfm_quote_name(table->source->name)),
+									   table->source->name);
+
+		if (sfm_step(stmt))
+			reached = Max(reached, sfm_column_int64(stmt, 0));
+		sfm_finalize(stmt);
+	}
+	if (sfm_sequence_count(plan->source->file, table->source->name, &count, &odd))
+		reached = Max(reached, count);
+	return reached;
+}
+
+/*
  * After the rows of a table are there: sets the sequences of its columns, and
  * table->sequence_value to what the ids count on from.
  */
