@@ -174,6 +174,7 @@ typedef struct SfmPlanColumn
 	/* what the load or the survey found */
 	SfmSeen		seen;
 	SfmMisfits	misfits;		/* against planned */
+	bool		resolved;		/* type is one that takes the misfits */
 	int64		nulled;
 	bool		nulls_found;	/* declared NOT NULL, and holds NULL */
 	char	   *note;			/* for migration_column */

@@ -4,7 +4,7 @@
  *
  * Both sides of the checksum put their values through the functions here, so
  * that equal values have equal bytes; how a value is read differs a side and is
- * in canonical_source.c, source_date.c, source_json.c and canonical_target.c.
+ * in canonical_source.c, source_*.c and canonical_target.c.
  * docs/checksum.md gives the format.  All numbers are little-endian.
  */
 #ifndef SFM_CHECK_INTERNAL_H

@@ -114,6 +114,7 @@ close_item(SfmJsonHasher *json)
 	frame->count++;
 }
 
+/* An array or object begins, as the next value. */
 void
 sfm_json_begin(SfmJsonHasher *json, bool object)
 {
@@ -169,6 +170,7 @@ keys_differ(uint64 *keys, int n)
 	return true;
 }
 
+/* The innermost container ends, and with the outermost the value: see sfm_json_start(). */
 bool
 sfm_json_end(SfmJsonHasher *json)
 {
@@ -194,7 +196,7 @@ sfm_json_end(SfmJsonHasher *json)
 	return true;
 }
 
-/* The key must stay where it is until the next call. */
+/* The key of the next value of an object.  It must stay where it is until the next call. */
 void
 sfm_json_key(SfmJsonHasher *json, const char *key, uint32 len)
 {
@@ -219,6 +221,7 @@ sfm_json_tag(SfmJsonHasher *json, uint8 tag)
 	close_item(json);
 }
 
+/* A string without its escapes, in UTF-8. */
 void
 sfm_json_string(SfmJsonHasher *json, const char *text, uint32 len)
 {
@@ -226,6 +229,7 @@ sfm_json_string(SfmJsonHasher *json, const char *text, uint32 len)
 	close_item(json);
 }
 
+/* A number. */
 void
 sfm_json_decimal(SfmJsonHasher *json, const SfmDigits *decimal)
 {

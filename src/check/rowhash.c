@@ -40,6 +40,7 @@ struct SfmRowHash
  * The hasher
  */
 
+/* An empty hasher; mcxt must live as long. */
 void
 sfm_hasher_init(SfmHasher *hasher, MemoryContext mcxt)
 {
@@ -105,6 +106,7 @@ sfm_hash64_bytes(const void *bytes, size_t len)
 	return XXH3_64bits(bytes, len);
 }
 
+/* Puts a number in the one of its three forms that it has. */
 void
 sfm_put_decimal(SfmHasher *hasher, const SfmDigits *decimal)
 {
@@ -142,6 +144,7 @@ sfm_put_decimal(SfmHasher *hasher, const SfmDigits *decimal)
  * Sums
  */
 
+/* The sum of two parts. */
 void
 sfm_checksum_add(SfmChecksum *into, const SfmChecksum *other)
 {
@@ -150,6 +153,7 @@ sfm_checksum_add(SfmChecksum *into, const SfmChecksum *other)
 	into->hi += other->hi + (into->lo < other->lo);
 }
 
+/* The sum of what is left when a part, other, is taken away. */
 void
 sfm_checksum_subtract(SfmChecksum *from, const SfmChecksum *other)
 {

@@ -47,8 +47,6 @@ is_constant(const SfmExpr *expr)
 		case SFM_EXPR_BLOB:
 		case SFM_EXPR_BOOLEAN:
 			return true;
-		case SFM_EXPR_COLUMN:	/* a bare word is a string here, or TRUE and FALSE */
-			return expr->u.qualifier == NULL;
 		case SFM_EXPR_UNARY:
 			return (expr->op == SFM_OP_MINUS || expr->op == SFM_OP_PLUS) && is_number(expr->left);
 		default:
@@ -118,8 +116,8 @@ evaluate(SfmFile *file, const SfmColumn *column, const SfmExpr *expr, SfmStmt **
 	char	   *word = NULL;
 
 	*stmt = NULL;
-	if (expr->kind == SFM_EXPR_COLUMN && pg_strcasecmp(expr->text, "true") != 0 &&
-		pg_strcasecmp(expr->text, "false") != 0)
+	/* A bare word is a string where a default stands, and nowhere else. */
+	if (expr->kind == SFM_EXPR_STRING)
 		word = sfm_quote_string(expr->text);
 	/* A TEXT column stores a number as its text. */
 	*stmt = sfm_prepare(file, psprintf(sfm_affinity(column->declared_type) == 'T' &&
@@ -179,7 +177,7 @@ sfm_default_sql(SfmFile *file, const SfmColumn *column, const SfmType *type,
 	else
 		*why = psprintf("its value %s %s", sfm_value_for_message(&value), sfm_fit_phrase(fit, type));
 	*same_form = result != NULL && conv->seen.spelled == 0 &&
-		type->kind != SFM_KIND_BOOL && expr->kind != SFM_EXPR_COLUMN;
+		type->kind != SFM_KIND_BOOL;
 	sfm_finalize(stmt);
 	return result;
 }

@@ -139,7 +139,10 @@ keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *nulls_fo
 
 		/* Misfits are told of the first reading; after widening there are none. */
 		if (!table->dirty || sink->columns[i].misfits.n > 0)
+		{
 			column->misfits = sink->columns[i].misfits;
+			column->resolved = false;
+		}
 		column->seen = sink->columns[i].seen;
 		column->nulled = sink->columns[i].nulled;
 		if (nulls_found[i])

@@ -131,11 +131,13 @@ load_again(SfmPlan *plan)
 		if (!table->dirty)
 			continue;
 		load(plan, table);
-		if (!table->loaded)
-			ereport(ERROR,
-					(errcode(ERRCODE_INTERNAL_ERROR),
-					 errmsg("table \"%s\" holds values that fit none of the types found for them",
-							table->source->name)));
+		if (table->loaded)
+			continue;
+		sfm_plan_raise_misfits(plan);
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("table \"%s\" holds NULLs that its first reading did not meet",
+						table->source->name)));
 	}
 }
 

@@ -93,7 +93,7 @@ find_run(const SfmSource *source, const char *schema, bool any, int64 id)
 
 /* The decisions of the run for one table. */
 static VerifyColumn *
-read_columns(const VerifyRun *run, const SfmTable *table, int *n)
+read_columns(const VerifyRun *run, const SfmTable *table, bool created, int *n)
 {
 	List	   *rows = query_rows(psprintf("SELECT source_column, target_column, target_type, reading, nulled > 0"
 										   " FROM sqlite_mig.migration_column WHERE migration_id = %lld AND source_table = %s",
@@ -118,13 +118,16 @@ read_columns(const VerifyRun *run, const SfmTable *table, int *n)
 			column->source = table->columns[i].name;
 			column->target = row[1];
 			column->type = sfm_type_for_oid(typid, typmod);
-			column->type.mixed = true;
-			column->type.fixed = true;
 			if (row[3])
 				(void) sfm_reading_from_name(row[3], &column->type.reading);
 			rule = sfm_find_rule(run->rules, table, &table->columns[i]);
 			column->type.empty_as_null = rule && rule->empty_as_null;
 			column->null_misfits = strcmp(row[4], "t") == 0;
+			/*
+			 * What the type had to take arrived, so taking more here changes nothing;
+			 * but where misfits of a created column became NULL, its type was strict.
+			 */
+			column->type.mixed = column->type.fixed = !(created && column->null_misfits);
 			(*n)++;
 		}
 	return columns;
@@ -255,7 +258,7 @@ check_target(const char *target, int n, const VerifyColumn *columns, SfmChecksum
 
 static void
 verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const SfmTable *table,
-			 const char *target, SfmMethod method)
+			 const char *target, bool created, SfmMethod method)
 {
 	SfmChecksum source_sum = {0};
 	SfmChecksum target_sum = {0};
@@ -271,7 +274,7 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 	if (checksum)
 	{
 		int			n;
-		VerifyColumn *columns = read_columns(run, table, &n);
+		VerifyColumn *columns = read_columns(run, table, created, &n);
 
 		check_source(file, table, n, columns, rejects, &source_sum, &source_rows, &notes);
 		check_target(target, n, columns, &target_sum);
@@ -344,7 +347,7 @@ sfm_verify(FunctionCallInfo fcinfo)
 	run = find_run(source, schema, PG_ARGISNULL(5), PG_ARGISNULL(5) ? 0 : PG_GETARG_INT64(5));
 	catalog = sfm_catalog_read(source->file);
 	selected = sfm_selected_tables(catalog, include, exclude);
-	targets = query_rows(psprintf("SELECT source_table, target_table FROM sqlite_mig.migration_table"
+	targets = query_rows(psprintf("SELECT source_table, target_table, status FROM sqlite_mig.migration_table"
 								  " WHERE migration_id = %lld AND status <> 'skipped' AND source_rows IS NOT NULL"
 								  " ORDER BY source_table", (long long) run->id));
 	foreach(lc, targets)
@@ -357,7 +360,8 @@ sfm_verify(FunctionCallInfo fcinfo)
 					(errcode(ERRCODE_UNDEFINED_TABLE),
 					 errmsg("table \"%s\" is no longer in the source", row[0])));
 		if (list_member_ptr(selected, table))
-			verify_table(rsinfo, run, source->file, table, row[1], method);
+			verify_table(rsinfo, run, source->file, table, row[1], strcmp(row[2], "loaded") != 0,
+						 method);
 	}
 	sfm_source_close(source);
 	SPI_finish();

@@ -40,13 +40,18 @@ has_misfits(const SfmPlanColumn *column)
 static bool
 find_reading(SfmPlanColumn *column)
 {
-	SfmType		widened = sfm_widen(&column->type, &column->seen, &column->misfits, NULL);
+	SfmType		loose = column->type;
+	SfmType		widened;
 
-	if (widened.typid != column->type.typid || widened.typmod != column->type.typmod ||
+	/* Precision and zone are for the second reading to judge. */
+	loose.typmod = -1;
+	widened = sfm_widen(&loose, &column->seen, &column->misfits, NULL);
+	if ((widened.kind != loose.kind && widened.kind != SFM_KIND_TIMESTAMPTZ) ||
 		widened.reading == column->type.reading)
 		return false;
 	column->type.reading = widened.reading;
-	column->note = psprintf("numbers are read as %s", sfm_reading_name(widened.reading));
+	column->resolved = true;
+	column->note = psprintf("its numbers are read as %s", sfm_reading_name(widened.reading));
 	return true;
 }
 
@@ -83,6 +88,7 @@ sfm_plan_widen(SfmPlan *plan)
 			initStringInfo(&why);
 			column->type = sfm_widen(&column->planned, &column->seen, &column->misfits, &why);
 			column->note = why.data;
+			column->resolved = true;
 			table->dirty = any = true;
 		}
 	}
@@ -134,9 +140,7 @@ sfm_plan_raise_misfits(const SfmPlan *plan)
 			SfmPlanColumn *column = &table->columns[i];
 			SfmMisfits *m = &column->misfits;
 
-			if (!has_misfits(column) || column->type.reading != column->planned.reading)
-				continue;
-			if (!column->fixed && column->on_misfit == SFM_MISFITS_WIDEN)
+			if (!has_misfits(column) || column->resolved)
 				continue;
 			if (n++ >= MAX_LISTED)
 				continue;
