@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -24,6 +25,35 @@ sfm_ddl_create_schema(const SfmPlan *plan)
 		return psprintf("CREATE SCHEMA %s AUTHORIZATION %s", schema,
 						quote_identifier(GetUserNameFromId(plan->options->owner, false)));
 	return psprintf("CREATE SCHEMA %s", schema);
+}
+
+/* The sequence of a column that counts on without being an identity. */
+static char *
+counting_sequence(const SfmPlan *plan, const SfmPlanTable *table, const SfmPlanColumn *column)
+{
+	return sfm_qualify(plan->options->target_schema, column->sequence ? column->sequence :
+					   makeObjectName(table->target, column->target, "seq"));
+}
+
+/* CREATE SEQUENCE for such a column, to run before CREATE TABLE; NULL without one. */
+char *
+sfm_ddl_create_sequence(const SfmPlan *plan, const SfmPlanTable *table)
+{
+	const SfmPlanColumn *column = sfm_counting_column(table);
+
+	return column == NULL ? NULL :
+		psprintf("CREATE SEQUENCE %s", counting_sequence(plan, table, column));
+}
+
+/* Ties that sequence to its column, to run after CREATE TABLE; NULL without one. */
+char *
+sfm_ddl_own_sequence(const SfmPlan *plan, const SfmPlanTable *table)
+{
+	const SfmPlanColumn *column = sfm_counting_column(table);
+
+	return column == NULL ? NULL :
+		psprintf("ALTER SEQUENCE %s OWNED BY %s.%s", counting_sequence(plan, table, column),
+				 table->qualified, quote_identifier(column->target));
 }
 
 /* The target table with its columns: types, NOT NULL, defaults, identity; keys come after the rows. */
@@ -47,7 +77,11 @@ sfm_ddl_create_table(const SfmPlan *plan, const SfmPlanTable *table)
 				appendStringInfo(&buf, " (SEQUENCE NAME %s)",
 								 sfm_qualify(plan->options->target_schema, column->sequence));
 		}
-		if (column->default_sql)
+		if (column->counts)
+			appendStringInfo(&buf, " DEFAULT nextval(%s::regclass)::%s",
+							 quote_literal_cstr(counting_sequence(plan, table, column)),
+							 sfm_type_name(&column->type));
+		else if (column->default_sql)
 			appendStringInfo(&buf, " DEFAULT %s", column->default_sql);
 		if (column->not_null && !column->nulls_found)
 			appendStringInfoString(&buf, " NOT NULL");
@@ -190,6 +224,11 @@ sfm_ddl_insert(const SfmPlan *plan, const SfmPlanTable *table)
 char *
 sfm_ddl_restart(const SfmPlan *plan, const SfmPlanTable *table, int64 next)
 {
+	const SfmPlanColumn *column = sfm_counting_column(table);
+
+	if (column)
+		return psprintf("ALTER SEQUENCE %s RESTART WITH %lld",
+						counting_sequence(plan, table, column), (long long) next);
 	return psprintf("ALTER TABLE %s ALTER COLUMN %s RESTART WITH %lld", table->qualified,
 					quote_identifier(sfm_identity_column(table)->target), (long long) next);
 }

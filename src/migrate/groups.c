@@ -143,6 +143,52 @@ sfm_unify_groups(SfmPlan *plan)
 }
 
 /*
+ * The planned type of each group is that of the key that is referenced, above all of
+ * a rowid: what references it is often declared otherwise, but holds its values.  If
+ * some do not fit, the load will tell.
+ */
+static void
+plan_groups(SfmPlan *plan)
+{
+	SfmPlanColumn **roots = palloc0(sizeof(SfmPlanColumn *) * Max(plan->ngroups, 1));
+	bool	   *is_rowid = palloc0(sizeof(bool) * Max(plan->ngroups, 1));
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+			int			g = column->group;
+			bool		rowid = column->number == table->source->rowid_column;
+
+			if (g < 0 || table->exists || !column->referenced || column->fixed || is_rowid[g])
+				continue;
+			if (roots[g] == NULL || rowid)
+				roots[g] = column;
+			is_rowid[g] = rowid;
+		}
+	}
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+			bool		empty_as_null = column->type.empty_as_null;
+
+			if (column->group < 0 || table->exists || column->fixed || roots[column->group] == NULL)
+				continue;
+			column->type = roots[column->group]->type;
+			column->type.empty_as_null = empty_as_null;
+		}
+	}
+}
+
+/*
  * Puts columns that are tied by foreign keys into groups, and gives each group one
  * planned type.
  */
@@ -169,11 +215,14 @@ sfm_tie_columns(SfmPlan *plan)
 				SfmPlanColumn *a = sfm_plan_column(table, fk->columns[i]);
 				SfmPlanColumn *b = sfm_plan_column(parent, parents[i]);
 
-				if (a && b)
-					tie(plan, a, b);
+				if (a == NULL || b == NULL)
+					continue;
+				tie(plan, a, b);
+				b->referenced = true;
 			}
 		}
 	}
+	plan_groups(plan);
 	sfm_unify_groups(plan);
 	foreach(lc, plan->tables)
 	{

@@ -39,7 +39,11 @@ static void
 create_target(SfmPlan *plan, SfmPlanTable *table)
 {
 	sfm_plan_defaults(plan, table);
+	if (sfm_counting_column(table))
+		sfm_exec(sfm_ddl_create_sequence(plan, table));
 	sfm_exec(sfm_ddl_create_table(plan, table));
+	if (sfm_counting_column(table))
+		sfm_exec(sfm_ddl_own_sequence(plan, table));
 	table->relid = get_relname_relid(table->target,
 									 get_namespace_oid(plan->options->target_schema, false));
 }

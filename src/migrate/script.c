@@ -72,8 +72,13 @@ put_table(Script *script, SfmPlan *plan, SfmPlanTable *table)
 {
 	if (table->status == SFM_STATUS_SKIPPED)
 		return;
-	if (!table->exists)
-		put(script, "tables", table, sfm_ddl_create_table(plan, table));
+	if (table->exists)
+		return;
+	if (sfm_counting_column(table))
+		put(script, "tables", table, sfm_ddl_create_sequence(plan, table));
+	put(script, "tables", table, sfm_ddl_create_table(plan, table));
+	if (sfm_counting_column(table))
+		put(script, "tables", table, sfm_ddl_own_sequence(plan, table));
 }
 
 static void

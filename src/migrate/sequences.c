@@ -31,6 +31,7 @@ typedef struct OwnedSequence
 	Oid			relid;
 	char	   *table;			/* qualified */
 	char	   *column;
+	bool		is_integer;		/* of the column's type */
 	Oid			seqid;
 	char	   *sequence;		/* qualified */
 	int64		increment;
@@ -48,6 +49,16 @@ sfm_identity_column(const SfmPlanTable *table)
 	return NULL;
 }
 
+/* The column whose default counts on in place of an identity; NULL without one. */
+SfmPlanColumn *
+sfm_counting_column(const SfmPlanTable *table)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+		if (table->columns[i].counts)
+			return &table->columns[i];
+	return NULL;
+}
+
 /*
  * The sequences that columns of relations matching a condition on pg_class c own:
  * serial, identity, or ALTER SEQUENCE OWNED BY.
@@ -61,7 +72,7 @@ owned_sequences(const char *condition)
 
 	if (SPI_execute(psprintf("SELECT c.oid::bigint, format('%%I.%%I', n.nspname, c.relname), a.attname::text,"
 							 "       s.oid::bigint, format('%%I.%%I', sn.nspname, s.relname),"
-							 "       q.seqincrement, q.seqmin, q.seqmax"
+							 "       q.seqincrement, q.seqmin, q.seqmax, (a.atttypid IN (20, 21, 23))::int::bigint"
 							 "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 							 "  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid"
 							 "       AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
@@ -88,6 +99,7 @@ owned_sequences(const char *condition)
 		sequence->increment = INT64_COLUMN(6);
 		sequence->min = INT64_COLUMN(7);
 		sequence->max = INT64_COLUMN(8);
+		sequence->is_integer = INT64_COLUMN(9) != 0;
 		result = lappend(result, sequence);
 		MemoryContextSwitchTo(old);
 #undef INT64_COLUMN
@@ -152,11 +164,16 @@ advance(const OwnedSequence *sequence, const Reached *reached, int64 *old, int64
 static bool
 column_reached(const OwnedSequence *sequence, int64 *reached)
 {
+	const char *column = quote_identifier(sequence->column);
 	bool		isnull;
 
+	/* Ids in a column of another type are those values that read as integers. */
+	if (!sequence->is_integer)
+		column = psprintf("CASE WHEN %s::text ~ '^-?[0-9]{1,18}$' THEN %s::text::bigint END",
+						  column, column);
 	*reached = sfm_query_int64(psprintf("SELECT %s(%s)::bigint FROM %s",
 										sequence->increment > 0 ? "max" : "min",
-										quote_identifier(sequence->column), sequence->table), &isnull);
+										column, sequence->table), &isnull);
 	return !isnull;
 }
 
@@ -167,7 +184,8 @@ column_reached(const OwnedSequence *sequence, int64 *reached)
 int64
 sfm_source_reached(const SfmPlan *plan, const SfmPlanTable *table)
 {
-	SfmPlanColumn *column = sfm_identity_column(table);
+	SfmPlanColumn *column = sfm_identity_column(table) ? sfm_identity_column(table) :
+		sfm_counting_column(table);
 	int64		reached = 0;
 	int64		count;
 	bool		odd;

@@ -110,7 +110,14 @@ sfm_plan_widen(SfmPlan *plan)
 			table->dirty = true;
 			if (column->identity && column->type.kind != SFM_KIND_INT2 &&
 				column->type.kind != SFM_KIND_INT4 && column->type.kind != SFM_KIND_INT8)
+			{
 				column->identity = false;
+				column->counts = column->type.kind == SFM_KIND_TEXT ||
+					column->type.kind == SFM_KIND_NUMERIC || column->type.kind == SFM_KIND_FLOAT8;
+			}
+			if (column->note && column->resolved && column->group >= 0)
+				column->note = psprintf("%s; with the columns tied to it by foreign keys, %s",
+										column->note, sfm_type_name(&column->type));
 			if (column->note == NULL)
 				column->note = psprintf("%s instead of %s, as a column that it references, or that references it, needs",
 										sfm_type_name(&column->type), sfm_type_name(&column->planned));

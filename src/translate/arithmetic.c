@@ -230,6 +230,6 @@ sfm_tr_cast(Cx *cx, const SfmExpr *expr)
 			break;
 	}
 	result->affinity = affinity;
-	result->collation = NULL;
+	result->collation = term->collation;
 	return result;
 }
