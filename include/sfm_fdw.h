@@ -78,7 +78,9 @@ typedef struct SfmSinkColumn
 {
 	SfmOnMisfit on_misfit;		/* the caller's choice */
 	bool		fixed;			/* SfmType.fixed of the conversion, which no option says */
+	bool		soft_apart;		/* soft misfits are collected apart, whatever on_misfit says */
 	SfmMisfits	misfits;		/* filled by the scan */
+	SfmMisfits	soft;			/* the same, with soft_apart */
 	SfmSeen		seen;			/* filled when the scan ends */
 	int64		nulled;			/* values that became NULL by policy, '' included */
 } SfmSinkColumn;
@@ -119,7 +121,9 @@ typedef struct SfmSurveyColumn
 {
 	const char *name;
 	SfmConv    *conv;
+	bool		soft_apart;		/* as in SfmSinkColumn */
 	SfmMisfits	misfits;
+	SfmMisfits	soft;
 } SfmSurveyColumn;
 
 extern int64 sfm_survey(SfmFile *file, const SfmTable *table, int ncolumns,

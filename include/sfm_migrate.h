@@ -177,6 +177,8 @@ typedef struct SfmPlanColumn
 	/* what the load or the survey found */
 	SfmSeen		seen;
 	SfmMisfits	misfits;		/* against planned */
+	SfmMisfits	soft;			/* those that the type table answers, under error, null, reject */
+	bool		soft_settled;	/* they were looked at: from now on all are misfits */
 	bool		resolved;		/* type is one that takes the misfits */
 	int64		nulled;
 	bool		nulls_found;	/* declared NOT NULL, and holds NULL */
@@ -331,6 +333,7 @@ extern char *sfm_default_sql(SfmFile *file, const SfmColumn *column, const SfmTy
 							 const char **why, bool *same_form);
 
 /* widen.c: types from what was found */
+extern bool sfm_soft_apart(const SfmPlanColumn *column);
 extern bool sfm_plan_widen(SfmPlan *plan);
 extern void sfm_plan_raise_misfits(const SfmPlan *plan);
 extern void sfm_plan_misfit_notes(SfmPlan *plan);

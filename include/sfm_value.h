@@ -173,6 +173,16 @@ extern void sfm_misfit_add(SfmMisfits *misfits, const SfmConv *conv,
 						   const SfmValue *value, SfmFit fit,
 						   bool has_rowid, int64 rowid, MemoryContext mcxt);
 
+/*
+ * Whether the type table itself answers this misfit with another type: a length or
+ * precision that is not kept, an offset, a time of day, numbers with one reading,
+ * JSON that jsonb would change, blobs among texts and texts among blobs.  Such a
+ * value is no misfit to be made NULL or rejected where the type is ours to choose.
+ */
+extern bool sfm_misfit_is_soft(const SfmType *planned, const SfmValue *value, SfmFit fit);
+/* Whether widening for soft misfits arrived at a type that the table means. */
+extern bool sfm_type_follows(const SfmType *planned, const SfmType *found);
+
 /* types.c: the table of DESIGN.md section 2 */
 extern SfmType sfm_type_for_declaration(const char *declared);	/* NULL: none given */
 extern char sfm_affinity(const char *declared);	/* 'I' integer, 'T' text, 'B' blob, 'R' real, 'N' numeric */

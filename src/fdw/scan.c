@@ -264,6 +264,14 @@ take_misfit(SfmScanState *state, int i, SfmFit fit, bool has_rowid, int64 rowid)
 	SfmScanSink *sink = state->sink;
 	SfmSinkColumn *column = &sink->columns[i];
 
+	if (column->soft_apart &&
+		sfm_misfit_is_soft(&state->reader.columns[i].conv->type, &state->values[i], fit))
+	{
+		sfm_misfit_add(&column->soft, state->reader.columns[i].conv, &state->values[i], fit,
+					   has_rowid, rowid, sink->mcxt);
+		sink->collecting = true;
+		return true;
+	}
 	sfm_misfit_add(&column->misfits, state->reader.columns[i].conv, &state->values[i], fit,
 				   has_rowid, rowid, sink->mcxt);
 	switch (column->on_misfit)

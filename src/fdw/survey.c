@@ -29,7 +29,10 @@ survey_row(SfmStmt *stmt, bool has_rowid, int ncolumns, SfmSurveyColumn *columns
 		SfmFit		fit = sfm_convert(columns[i].conv, &values[i], &ignored);
 
 		if (SFM_IS_MISFIT(fit))
-			sfm_misfit_add(&columns[i].misfits, columns[i].conv, &values[i], fit, has_rowid,
+			sfm_misfit_add(columns[i].soft_apart &&
+						   sfm_misfit_is_soft(&columns[i].conv->type, &values[i], fit) ?
+						   &columns[i].soft : &columns[i].misfits,
+						   columns[i].conv, &values[i], fit, has_rowid,
 						   has_rowid ? sfm_column_int64(stmt, 0) : 0, mcxt);
 	}
 }

@@ -116,6 +116,7 @@ make_sink(const SfmPlan *plan, SfmPlanTable *table)
 
 		sink->columns[i].on_misfit = action == SFM_MISFITS_NULL ? SFM_ON_MISFIT_NULL :
 			action == SFM_MISFITS_REJECT ? SFM_ON_MISFIT_REJECT : SFM_ON_MISFIT_COLLECT;
+		sink->columns[i].soft_apart = sfm_soft_apart(&table->columns[i]);
 		types[i] = table->columns[i].type;
 	}
 	if (plan->options->verify == SFM_METHOD_CHECKSUM)
@@ -143,6 +144,8 @@ keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *nulls_fo
 			column->misfits = sink->columns[i].misfits;
 			column->resolved = false;
 		}
+		if (sink->columns[i].soft_apart)
+			column->soft = sink->columns[i].soft;
 		column->seen = sink->columns[i].seen;
 		column->nulled = sink->columns[i].nulled;
 		if (nulls_found[i])

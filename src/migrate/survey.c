@@ -52,6 +52,7 @@ sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
 
 		columns[i].name = table->columns[i].source->name;
 		columns[i].conv = sfm_conv_create(&type);
+		columns[i].soft_apart = sfm_soft_apart(&table->columns[i]);
 	}
 	table->source_rows = sfm_survey(plan->source->file, table->source, table->ncolumns,
 									columns, count_rejects, &counter);
@@ -63,6 +64,7 @@ sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
 
 		column->seen = columns[i].conv->seen;
 		column->misfits = columns[i].misfits;
+		column->soft = columns[i].soft;
 		if (column->on_misfit == SFM_MISFITS_NULL)
 			column->nulled = column->misfits.n;
 		if (column->not_null && column->seen.n[SFM_NULL] + column->nulled > 0)

@@ -35,6 +35,7 @@ typedef struct VerifyRun
 {
 	int64		id;
 	bool		appended;
+	bool		nulls_misfits;	/* on_misfit was null */
 	List	   *rules;			/* of SfmTypeRule */
 } VerifyRun;
 
@@ -73,10 +74,10 @@ find_run(const SfmSource *source, const char *schema, bool any, int64 id)
 	char	  **row;
 
 	rows = query_rows(any ?
-					  psprintf("SELECT id, options->>'if_exists', options->'types' FROM sqlite_mig.migration"
+					  psprintf("SELECT id, options->>'if_exists', options->'types', options->>'on_misfit' FROM sqlite_mig.migration"
 							   " WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
 							   sfm_literal(source->path), sfm_literal(schema)) :
-					  psprintf("SELECT id, options->>'if_exists', options->'types' FROM sqlite_mig.migration"
+					  psprintf("SELECT id, options->>'if_exists', options->'types', options->>'on_misfit' FROM sqlite_mig.migration"
 							   " WHERE id = %lld AND target_schema = %s", (long long) id, sfm_literal(schema)));
 	if (rows == NIL)
 		ereport(ERROR,
@@ -86,6 +87,7 @@ find_run(const SfmSource *source, const char *schema, bool any, int64 id)
 				 errhint("A role sees its own runs in sqlite_mig.migration.")));
 	row = linitial(rows);
 	run->id = pg_strtoint64(row[0]);
+	run->nulls_misfits = strcmp(row[3], "null") == 0;
 	run->appended = strcmp(row[1], "append") == 0;
 	run->rules = sfm_type_rules(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(row[2]))));
 	return run;
@@ -122,7 +124,8 @@ read_columns(const VerifyRun *run, const SfmTable *table, bool created, int *n)
 				(void) sfm_reading_from_name(row[3], &column->type.reading);
 			rule = sfm_find_rule(run->rules, table, &table->columns[i]);
 			column->type.empty_as_null = rule && rule->empty_as_null;
-			column->null_misfits = strcmp(row[4], "t") == 0;
+			column->null_misfits = strcmp(row[4], "t") == 0 &&
+				(rule && rule->has_on_misfit ? rule->on_misfit == SFM_MISFITS_NULL : run->nulls_misfits);
 			/*
 			 * What the type had to take arrived, so taking more here changes nothing;
 			 * but where misfits of a created column became NULL, its type was strict.

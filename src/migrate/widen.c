@@ -55,6 +55,45 @@ find_reading(SfmPlanColumn *column)
 	return true;
 }
 
+/* Whether soft misfits of the column are to be told from the others. */
+bool
+sfm_soft_apart(const SfmPlanColumn *column)
+{
+	return !column->fixed && !column->soft_settled && column->on_misfit != SFM_MISFITS_WIDEN;
+}
+
+/*
+ * Under error, null and reject: gives the column the type that the type table has for
+ * its soft misfits, if there is one; what does not fit that is a misfit like others.
+ */
+static void
+settle_soft(const SfmPlan *plan, SfmPlanColumn *column)
+{
+	StringInfoData why;
+	SfmType		found;
+
+	initStringInfo(&why);
+	found = sfm_widen(&column->planned, &column->seen, &column->soft, &why);
+	column->soft_settled = true;
+	if (sfm_type_follows(&column->planned, &found))
+	{
+		column->type = found;
+		column->note = why.data;
+		return;
+	}
+	/* Where no second reading will count them, they are counted here. */
+	if (plan->options->dry_run)
+	{
+		int64		n = column->misfits.n + column->soft.n;
+
+		if (column->misfits.n == 0)
+			column->misfits = column->soft;
+		column->misfits.n = n;
+		if (column->on_misfit == SFM_MISFITS_NULL)
+			column->nulled += column->soft.n;
+	}
+}
+
 /*
  * Gives new types to the columns that need them and marks the tables that have to
  * be loaded again.  Returns whether there are any.  Misfits of columns whose type
@@ -77,11 +116,16 @@ sfm_plan_widen(SfmPlan *plan)
 
 			if (column->nulls_found)
 				table->dirty = any = true;
+			if (column->soft.n > 0 && !column->soft_settled)
+			{
+				settle_soft(plan, column);
+				table->dirty = any = true;
+			}
 			if (!has_misfits(column))
 				continue;
 			if (column->fixed || column->on_misfit == SFM_MISFITS_ERROR)
 			{
-				if (find_reading(column))
+				if (column->fixed && find_reading(column))
 					table->dirty = any = true;
 				continue;
 			}
@@ -192,7 +236,7 @@ sfm_plan_misfit_notes(SfmPlan *plan)
 			if (!same_decision(&column->type, &column->planned) && column->note)
 				sfm_note(table, "Column %s: %s.", quote_identifier(column->target), column->note);
 			if (column->on_misfit == SFM_MISFITS_REJECT && column->misfits.n > 0)
-				sfm_note(table, "Column %s: %s rejected for their values here, see sqlite_mig.rejected_row.",
+				sfm_note(table, "Column %s: %s rejected for what it holds there, see sqlite_mig.rejected_row.",
 						 quote_identifier(column->target), sfm_counted(column->misfits.n, "row"));
 			if (column->nulled > 0)
 				sfm_note(table, "Column %s: %s made NULL, as asked for.",

@@ -327,3 +327,46 @@ sfm_value_for_message(const SfmValue *value)
 	}
 	return pstrdup("");
 }
+
+static bool
+is_text_kind(SfmKind kind)
+{
+	return kind == SFM_KIND_TEXT || kind == SFM_KIND_VARCHAR || kind == SFM_KIND_BPCHAR;
+}
+
+static bool
+is_stamp_kind(SfmKind kind)
+{
+	return kind == SFM_KIND_TIMESTAMP || kind == SFM_KIND_TIMESTAMPTZ;
+}
+
+bool
+sfm_misfit_is_soft(const SfmType *planned, const SfmValue *value, SfmFit fit)
+{
+	switch (fit)
+	{
+		case SFM_MISFIT_TYPMOD:
+		case SFM_MISFIT_OFFSET:
+		case SFM_MISFIT_TIME_PART:
+		case SFM_MISFIT_READING:
+		case SFM_MISFIT_JSONB:
+			return true;
+		case SFM_MISFIT_CLASS:
+			return planned->by_values ||
+				(is_text_kind(planned->kind) && value->cls == SFM_BLOB) ||
+				(planned->kind == SFM_KIND_BYTEA && value->cls == SFM_TEXT);
+		default:
+			return planned->by_values;
+	}
+}
+
+bool
+sfm_type_follows(const SfmType *planned, const SfmType *found)
+{
+	if (planned->by_values || planned->kind == found->kind)
+		return true;
+	return (is_text_kind(planned->kind) && is_text_kind(found->kind)) ||
+		(planned->kind == SFM_KIND_DATE && is_stamp_kind(found->kind)) ||
+		(is_stamp_kind(planned->kind) && is_stamp_kind(found->kind)) ||
+		(planned->kind == SFM_KIND_JSONB && found->kind == SFM_KIND_JSON);
+}
