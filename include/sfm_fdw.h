@@ -79,6 +79,8 @@ typedef struct SfmSinkColumn
 	SfmOnMisfit on_misfit;		/* the caller's choice */
 	bool		fixed;			/* SfmType.fixed of the conversion, which no option says */
 	bool		soft_apart;		/* soft misfits are collected apart, whatever on_misfit says */
+	SfmType		planned;		/* with soft_apart: the decision, which options of the
+								 * foreign table do not tell in full */
 	SfmMisfits	misfits;		/* filled by the scan */
 	SfmMisfits	soft;			/* the same, with soft_apart */
 	SfmSeen		seen;			/* filled when the scan ends */

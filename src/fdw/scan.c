@@ -265,7 +265,7 @@ take_misfit(SfmScanState *state, int i, SfmFit fit, bool has_rowid, int64 rowid)
 	SfmSinkColumn *column = &sink->columns[i];
 
 	if (column->soft_apart &&
-		sfm_misfit_is_soft(&state->reader.columns[i].conv->type, &state->values[i], fit))
+		sfm_misfit_is_soft(&column->planned, &state->values[i], fit))
 	{
 		sfm_misfit_add(&column->soft, state->reader.columns[i].conv, &state->values[i], fit,
 					   has_rowid, rowid, sink->mcxt);

@@ -88,6 +88,8 @@ write_migration(SfmPlan *plan, const char *migrated_by, const char *options)
 	{
 		SfmPlanTable *table = lfirst(lc);
 
+		if (!table->loaded)
+			continue;
 		source_rows += table->source_rows;
 		target_rows += table->target_rows;
 		rejected_rows += table->rejected_rows;

@@ -44,7 +44,11 @@ sfm_staging_create(SfmPlan *plan)
 {
 	const char *caller = quote_identifier(GetUserNameFromId(GetUserId(), false));
 
+	/* Anybody may have made a schema of that name. */
 	plan->staging = psprintf("sqlite_mig_source_%d", MyProcPid);
+	for (int i = 1; OidIsValid(get_namespace_oid(plan->staging, true)) ||
+		 OidIsValid(get_foreign_server_oid(plan->staging, true)); i++)
+		plan->staging = psprintf("sqlite_mig_source_%d_%d", MyProcPid, i);
 	exec_as_wrapper_owner(psprintf("CREATE SCHEMA %s AUTHORIZATION %s",
 								   quote_identifier(plan->staging), caller));
 	if (OidIsValid(plan->source->serverid))
@@ -117,6 +121,7 @@ make_sink(const SfmPlan *plan, SfmPlanTable *table)
 		sink->columns[i].on_misfit = action == SFM_MISFITS_NULL ? SFM_ON_MISFIT_NULL :
 			action == SFM_MISFITS_REJECT ? SFM_ON_MISFIT_REJECT : SFM_ON_MISFIT_COLLECT;
 		sink->columns[i].soft_apart = sfm_soft_apart(&table->columns[i]);
+		sink->columns[i].planned = table->columns[i].type;
 		types[i] = table->columns[i].type;
 	}
 	if (plan->options->verify == SFM_METHOD_CHECKSUM)

@@ -13,9 +13,12 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/twophase.h"
 #include "catalog/namespace.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 
 #include "sfm_migrate.h"
@@ -182,6 +185,9 @@ plan_column_types(SfmPlan *plan, SfmPlanTable *table)
 			column->planned = sfm_type_for_declaration(column->source->declared_type);
 		if (rule && rule->has_type && !column->fixed)
 			fix_type(column, rule->typid, rule->typmod);
+		else if (rule && rule->has_type && rule->typid != column->planned.typid)
+			sfm_note(table, "Column %s keeps its type %s, as the table exists; \"types\" names another.",
+					 quote_identifier(column->target), sfm_type_name(&column->planned));
 		if (rule && rule->has_reading)
 			column->planned.reading = rule->reading;
 		if (rule && rule->empty_as_null)
@@ -311,11 +317,47 @@ plan_tables(SfmPlan *plan)
 				 errmsg("SQLite file \"%s\" holds no tables", plan->source->path)));
 }
 
+/*
+ * Locks that creating and loading the tables takes, all of them kept until the end
+ * of the transaction.  Counted in pg_locks: six a table (itself, its foreign table,
+ * their types), two for TOAST, one an index, two a sequence, two a foreign key.
+ */
+static int64
+locks_needed(const SfmPlan *plan)
+{
+	int64		n = 0;
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (table->status == SFM_STATUS_SKIPPED)
+			continue;
+		n += 6 + 2;
+		if (!table->exists)
+			n += list_length(table->source->indexes) + 2 * list_length(table->source->foreign_keys) +
+				(table->source->rowid_column >= 0 ? 3 : 1);
+	}
+	return n;
+}
+
 /* PostgreSQL's limits, met before anything moves. */
 static void
 check_limits(const SfmPlan *plan)
 {
+	int64		transactions = MaxBackends + max_prepared_xacts;
+	int64		locks = locks_needed(plan);
 	ListCell   *lc;
+
+	if (locks > max_locks_per_xact * transactions)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("migrating %d tables needs about %lld locks, and the server has room for %lld",
+						list_length(plan->tables), (long long) locks,
+						(long long) (max_locks_per_xact * transactions)),
+				 errhint("Set max_locks_per_transaction to %lld or more and restart the server, or migrate fewer tables at a time by \"include\".",
+						 (long long) ((locks + locks / 5) / transactions + 1))));
 
 	foreach(lc, plan->tables)
 	{

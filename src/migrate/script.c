@@ -180,6 +180,40 @@ put_all(Script *script, SfmPlan *plan)
 	put(script, "commit", NULL, "COMMIT");
 }
 
+/*
+ * Misfits and orphans that are made NULL or rejected need somebody who listens to
+ * the scan and deletes rows until none is an orphan: more than statements can say.
+ */
+static void
+refuse_listening(const SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+
+			if (column->misfits.n > 0 && !column->resolved &&
+				(column->on_misfit == SFM_MISFITS_NULL || column->on_misfit == SFM_MISFITS_REJECT))
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("script() cannot express on_misfit => '%s', and column \"%s\" of table \"%s\" holds misfits",
+								column->on_misfit == SFM_MISFITS_NULL ? "null" : "reject",
+								column->source->name, table->source->name),
+						 errhint("Use migrate(), or choose a type that holds them in \"types\".")));
+		}
+	}
+	if (plan->options->on_orphan == SFM_ORPHANS_REJECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("script() cannot express on_orphan => 'reject'"),
+				 errhint("Use migrate(), or on_orphan => 'not_valid'.")));
+}
+
 /* sqlite_mig.script(<the arguments of migrate>).  Writes nothing. */
 void
 sfm_script(FunctionCallInfo fcinfo)
@@ -211,6 +245,7 @@ sfm_script(FunctionCallInfo fcinfo)
 		if (!((SfmPlanTable *) lfirst(lc))->exists)
 			sfm_plan_defaults(plan, lfirst(lc));
 	sfm_plan_objects(plan);
+	refuse_listening(plan);
 	sfm_plan_orphans(plan);
 	put_all(&script, plan);
 

@@ -230,18 +230,9 @@ match_attribute(TupleDesc desc, const SfmPlanColumn *column)
 static bool
 skipped_by_rule(const SfmPlan *plan, const SfmPlanTable *table, const SfmPlanColumn *column)
 {
-	ListCell   *lc;
+	SfmTypeRule *rule = sfm_find_rule(plan->options->types, table->source, column->source);
 
-	foreach(lc, plan->options->types)
-	{
-		SfmTypeRule *rule = lfirst(lc);
-
-		if (rule->skip && rule->column &&
-			sfm_names_equal(rule->table, sfm_name_to_server(table->source->name)) &&
-			sfm_names_equal(rule->column, sfm_name_to_server(column->source->name)))
-			return true;
-	}
-	return false;
+	return rule && rule->skip;
 }
 
 /* Matches one existing target; problems are appended for one error about all. */

@@ -65,7 +65,7 @@ hint_for(int rc)
 	{
 		case SQLITE_BUSY:
 		case SQLITE_LOCKED:
-			return "Another process holds a lock on the file. Try again later, or raise busy_timeout of the server.";
+			return "Another process holds a lock on the file. Try again later, or name the file by a foreign server with a longer busy_timeout.";
 		case SQLITE_CORRUPT:
 			return "Check the file with \"PRAGMA integrity_check\" in the sqlite3 program; its \".recover\" command saves what can be read.";
 		case SQLITE_NOTADB:

@@ -1,0 +1,213 @@
+/*
+ * objects_check.c
+ *		CHECK constraints and generated columns of a table that is created.
+ *
+ * A CHECK that the column's type makes sure of needs no constraint.  A generated
+ * column is computed by PostgreSQL where its expression can be written with immutable
+ * functions and, when rows are moved, gives for each row of the source the value that
+ * SQLite has there; otherwise it is a plain column with its values.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "sfm_migrate.h"
+
+static void
+plan_check(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table, SfmNamespace *constraints,
+		   const SfmConstraint *check, int column)
+{
+	SfmObject  *object = sfm_add_object(plan, table, "check", check->name, check->sql);
+	SfmTranslated result;
+	SfmTranslateError error;
+
+	if (!sfm_translate_condition(sfm_scope_source(scope), sfm_scope_table(scope, table),
+								 check->expr, false, &result, &error))
+	{
+		sfm_leave_out(object, psprintf("CHECK (%s) is not translated: %s.", check->sql,
+									   sfm_translate_reason(&error)));
+		return;
+	}
+	if (result.implied)
+	{
+		object->target_sql = NULL;
+		sfm_translated(object, "The column's type lets in nothing else, so no constraint is needed.");
+		return;
+	}
+	object->constraint = check->name ?
+		sfm_namespace_add(constraints, check->name, plan->options->identifiers, NULL) :
+		sfm_namespace_add_identifier(constraints,
+									 sfm_default_name(table, column >= 0 ? 1 : 0, &column, "check"), NULL);
+	object->target_sql = psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)", table->qualified,
+								  quote_identifier(object->constraint), result.sql);
+	object->condition = result.sql;
+	object->phase = SFM_PHASE_CHECK;
+	sfm_translated(object, "Its expression is written for PostgreSQL.");
+}
+
+/* All CHECK constraints of a table; constraints holds the names that are taken. */
+void
+sfm_plan_checks(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table,
+				SfmNamespace *constraints)
+{
+	const SfmCreateTable *def = table->source->def;
+
+	if (def == NULL)
+	{
+		if (table->source->parse_error)
+			sfm_note(table, "Its CREATE TABLE statement was not understood (%s), so CHECK constraints and constraint names may be missing.",
+					 table->source->parse_error);
+		return;
+	}
+	for (const SfmColumnDef *column = def->columns; column; column = column->next)
+		for (const SfmConstraint *c = column->constraints; c; c = c->next)
+			if (c->kind == SFM_CONSTRAINT_CHECK)
+				plan_check(plan, scope, table, constraints, c,
+						   sfm_table_column(table->source, column->name));
+	for (const SfmConstraint *c = def->constraints; c; c = c->next)
+		if (c->kind == SFM_CONSTRAINT_CHECK)
+			plan_check(plan, scope, table, constraints, c, -1);
+}
+
+static const SfmConstraint *
+generated_constraint(const SfmColumn *column)
+{
+	for (const SfmConstraint *c = column->def ? column->def->constraints : NULL; c; c = c->next)
+		if (c->kind == SFM_CONSTRAINT_GENERATED)
+			return c;
+	return NULL;
+}
+
+/* The source's text of a generated column's expression, or NULL. */
+const char *
+sfm_generated_text(const SfmColumn *column)
+{
+	const SfmConstraint *constraint = generated_constraint(column);
+
+	return constraint ? constraint->sql : NULL;
+}
+
+/*
+ * Translates one column.  Generated columns that were translated before it stand for
+ * their expressions, as PostgreSQL's may not refer to each other.
+ */
+static void
+translate_generated(SfmTranslateScope *scope, SfmPlanTable *table, SfmPlanColumn *column,
+					SfmTranslateRelation *relation)
+{
+	const SfmConstraint *constraint = generated_constraint(column->source);
+	SfmTranslated result;
+	SfmTranslateError error;
+	char		affinity = sfm_affinity(column->source->declared_type);
+
+	if (constraint == NULL)
+	{
+		column->generated_why = "its SQL was not understood";
+		return;
+	}
+	if (!sfm_translate_value(sfm_scope_source(scope), relation, constraint->expr, &column->type,
+							 affinity, true, &result, &error))
+	{
+		column->generated_why = sfm_translate_reason(&error);
+		return;
+	}
+	column->generated_sql = result.sql;
+}
+
+/* Writes the expression into the relation in the column's place, for those that name it. */
+static void
+inline_generated(const SfmPlanTable *table, SfmTranslateRelation *relation)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		const SfmPlanColumn *column = &table->columns[i];
+
+		if (column->generated_sql == NULL || relation->columns[i].is_expression)
+			continue;
+		relation->columns[i].sql = psprintf("(%s)::%s", column->generated_sql,
+											sfm_type_name(&column->type));
+		relation->columns[i].sql = psprintf("(%s)", relation->columns[i].sql);
+		relation->columns[i].is_expression = true;
+	}
+}
+
+/*
+ * Whether PostgreSQL computes what SQLite has, for all rows of the source.  Read
+ * through the foreign table, whose columns have the target's names.
+ */
+static bool
+computes_the_same(const SfmPlanTable *table, const SfmPlanColumn *column, const char **why)
+{
+	char	   *message;
+	int			sqlstate;
+	bool		isnull;
+	int64		different;
+
+	if (!sfm_try_exec(psprintf("SELECT count(*) FROM %s WHERE %s IS DISTINCT FROM (%s)",
+							   table->foreign_table, quote_identifier(column->target),
+							   column->generated_sql), &sqlstate, &message))
+	{
+		*why = psprintf("PostgreSQL could not compute it: %s", message);
+		return false;
+	}
+	different = sfm_query_int64(psprintf("SELECT count(*) FROM %s WHERE %s IS DISTINCT FROM (%s)",
+										 table->foreign_table, quote_identifier(column->target),
+										 column->generated_sql), &isnull);
+	if (different > 0)
+		*why = psprintf("PostgreSQL computes another value in %lld rows", (long long) different);
+	return different == 0;
+}
+
+/*
+ * Decides for each generated column whether the target computes it; before CREATE
+ * TABLE, and again when types have changed.
+ */
+void
+sfm_plan_generated(SfmPlan *plan, SfmPlanTable *table)
+{
+	SfmTranslateScope *scope = sfm_scope_create(plan);
+	SfmTranslateRelation *relation = sfm_scope_table(scope, table);
+	bool		any = false;
+	bool		again = true;
+
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		table->columns[i].generated_sql = NULL;
+		table->columns[i].generated_why = NULL;
+		if (table->columns[i].source->generated != SFM_GENERATED_NOT)
+			table->columns[i].target_generated = false;
+	}
+	/* a column may refer to one that is declared after it */
+	for (int round = 0; again && round < 100; round++)
+	{
+		again = false;
+		inline_generated(table, relation);
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+
+			if (column->source->generated == SFM_GENERATED_NOT || relation->columns[i].is_expression)
+				continue;
+			if (column->generated_sql == NULL && column->generated_why == NULL)
+			{
+				translate_generated(scope, table, column, relation);
+				again = any = true;
+			}
+		}
+	}
+	if (!any)
+		return;
+	if (plan->staging)
+		sfm_staging_add(plan, table);
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		SfmPlanColumn *column = &table->columns[i];
+
+		if (column->generated_sql == NULL)
+			continue;
+		if (plan->staging && !computes_the_same(table, column, &column->generated_why))
+			column->generated_sql = NULL;
+		else
+			column->target_generated = true;
+	}
+}
