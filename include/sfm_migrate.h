@@ -272,6 +272,7 @@ typedef struct SfmObject
 	SfmPlanTable *parent;		/* foreign key */
 	const SfmForeignKey *fk;
 	const SfmIndex *index;
+	char	   *condition;		/* check: what it says of a row */
 	char	   *constraint;		/* constraint or index identifier, for ALTER and messages */
 	char	   *extra_sql;		/* a second statement that belongs to it (NOCASE), or NULL */
 	char	   *fallback_sql;	/* to try when target_sql fails on the rows, or NULL */
@@ -341,6 +342,7 @@ extern void sfm_plan_indexes(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTab
 extern void sfm_plan_checks(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table,
 							SfmNamespace *constraints);
 extern void sfm_plan_generated(SfmPlan *plan, SfmPlanTable *table);
+extern const char *sfm_generated_text(const SfmColumn *column);
 
 /* objects_view.c */
 extern void sfm_plan_views(SfmPlan *plan, SfmTranslateScope *scope);

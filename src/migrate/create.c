@@ -3,7 +3,7 @@
  *		Runs the statements of the plan's objects, each so that its failure costs
  *		only itself.
  *
- * A foreign key that the rows break is made NOT VALID, with the number of orphans;
+ * A foreign key or CHECK that the rows break is made NOT VALID, with their number;
  * another object that fails is left out with what PostgreSQL said.
  */
 #include "postgres.h"
@@ -59,6 +59,30 @@ make_not_valid(SfmPlan *plan, SfmObject *object, const char *message)
 			 table->qualified, quote_identifier(object->constraint));
 }
 
+/* A CHECK that rows of the source break: it holds for new rows. */
+static void
+make_check_not_valid(SfmPlan *plan, SfmObject *object)
+{
+	SfmPlanTable *table = object->table;
+	int			sqlstate;
+	char	   *message;
+	bool		isnull;
+	int64		rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s WHERE NOT %s", table->qualified,
+												object->condition), &isnull);
+
+	object->target_sql = psprintf("%s NOT VALID", object->target_sql);
+	if (!sfm_try_exec(object->target_sql, &sqlstate, &message))
+	{
+		sfm_leave_out(object, psprintf("PostgreSQL refused it: %s.", message));
+		return;
+	}
+	sfm_translated(object, psprintf("%lld rows break it, as they do in the source, so it is NOT VALID: it holds for new rows.",
+									(long long) rows));
+	sfm_note(table, "Check %s is NOT VALID: %lld rows break it. Once they are mended: ALTER TABLE %s VALIDATE CONSTRAINT %s",
+			 quote_identifier(object->constraint), (long long) rows, table->qualified,
+			 quote_identifier(object->constraint));
+}
+
 static const char *
 failure_note(const SfmObject *object, int sqlstate, const char *message)
 {
@@ -80,6 +104,8 @@ create_object(SfmPlan *plan, SfmObject *object)
 			return;
 		if (sfm_try_exec(object->extra_sql, &sqlstate, &message))
 			object->target_sql = psprintf("%s; %s", object->target_sql, object->extra_sql);
+		else if (object->table == NULL)
+			object->note = psprintf("%s %s.", object->note, message);
 		else
 		{
 			object->note = psprintf("The index that keeps its collation was not made: %s", message);
@@ -90,6 +116,8 @@ create_object(SfmPlan *plan, SfmObject *object)
 	}
 	if (object->phase == SFM_PHASE_FOREIGN_KEY && sqlstate == ERRCODE_FOREIGN_KEY_VIOLATION)
 		make_not_valid(plan, object, message);
+	else if (object->phase == SFM_PHASE_CHECK && sqlstate == ERRCODE_CHECK_VIOLATION)
+		make_check_not_valid(plan, object);
 	else
 		sfm_leave_out(object, failure_note(object, sqlstate, message));
 }

@@ -81,6 +81,8 @@ sfm_ddl_create_table(const SfmPlan *plan, const SfmPlanTable *table)
 			appendStringInfo(&buf, " DEFAULT nextval(%s::regclass)::%s",
 							 quote_literal_cstr(counting_sequence(plan, table, column)),
 							 sfm_type_name(&column->type));
+		else if (column->generated_sql)
+			appendStringInfo(&buf, " GENERATED ALWAYS AS (%s) STORED", column->generated_sql);
 		else if (column->default_sql)
 			appendStringInfo(&buf, " DEFAULT %s", column->default_sql);
 		if (column->not_null && !column->nulls_found)

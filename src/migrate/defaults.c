@@ -4,7 +4,7 @@
  *
  * A constant is evaluated by SQLite itself and brought to the column's type by the
  * same converter as its rows, so that 0 becomes false for a boolean and '1' becomes 1
- * for an integer.  CURRENT_TIMESTAMP and its relatives are UTC in SQLite.
+ * for an integer.  Expressions, CURRENT_TIMESTAMP among them, go through the translator.
  */
 #include "postgres.h"
 
@@ -51,33 +51,6 @@ is_constant(const SfmExpr *expr)
 			return (expr->op == SFM_OP_MINUS || expr->op == SFM_OP_PLUS) && is_number(expr->left);
 		default:
 			return false;
-	}
-}
-
-/* CURRENT_TIMESTAMP and its relatives for the column's type; NULL where there is no such form. */
-static const char *
-current_sql(SfmExprKind what, SfmKind kind)
-{
-	const char *utc = "(now() AT TIME ZONE 'UTC')";
-
-	switch (kind)
-	{
-		case SFM_KIND_TIMESTAMP:
-			return what == SFM_EXPR_CURRENT_TIMESTAMP ? utc : NULL;
-		case SFM_KIND_TIMESTAMPTZ:
-			return what == SFM_EXPR_CURRENT_TIMESTAMP ? "now()" : NULL;
-		case SFM_KIND_DATE:
-			return what == SFM_EXPR_CURRENT_DATE ? "((now() AT TIME ZONE 'UTC')::date)" : NULL;
-		case SFM_KIND_TIME:
-			return what == SFM_EXPR_CURRENT_TIME ? "((now() AT TIME ZONE 'UTC')::time(0))" : NULL;
-		case SFM_KIND_TEXT:
-		case SFM_KIND_VARCHAR:
-			return what == SFM_EXPR_CURRENT_TIMESTAMP ?
-				"to_char((now() AT TIME ZONE 'UTC'), 'YYYY-MM-DD HH24:MI:SS')" :
-				what == SFM_EXPR_CURRENT_DATE ? "to_char((now() AT TIME ZONE 'UTC'), 'YYYY-MM-DD')" :
-				"to_char((now() AT TIME ZONE 'UTC'), 'HH24:MI:SS')";
-		default:
-			return NULL;
 	}
 }
 
@@ -129,14 +102,29 @@ evaluate(SfmFile *file, const SfmColumn *column, const SfmExpr *expr, SfmStmt **
 	sfm_column(*stmt, 0, value);
 }
 
+/* CURRENT_TIMESTAMP, (datetime('now')) and the like: through the translator. */
+static char *
+expression_sql(SfmTranslateScope *scope, const SfmColumn *column, const SfmExpr *expr,
+			   const SfmType *type, const char **why)
+{
+	SfmTranslated result;
+	SfmTranslateError error;
+
+	if (sfm_translate_value(sfm_scope_source(scope), NULL, expr, type,
+							sfm_affinity(column->declared_type), false, &result, &error))
+		return psprintf("(%s)", result.sql);
+	*why = sfm_translate_reason(&error);
+	return NULL;
+}
+
 /*
  * PostgreSQL's expression for the column's DEFAULT, palloc'd; NULL when it cannot be
  * said for this type, then *why is the reason.  *same_form: it reads as in SQLite.
  * Only for columns that have a default.
  */
 char *
-sfm_default_sql(SfmFile *file, const SfmColumn *column, const SfmType *type,
-				const char **why, bool *same_form)
+sfm_default_sql(SfmTranslateScope *scope, SfmFile *file, const SfmColumn *column,
+				const SfmType *type, const char **why, bool *same_form)
 {
 	const SfmExpr *expr = default_expression(column);
 	SfmStmt    *stmt;
@@ -152,20 +140,8 @@ sfm_default_sql(SfmFile *file, const SfmColumn *column, const SfmType *type,
 		*why = "its expression was not understood";
 		return NULL;
 	}
-	if (expr->kind == SFM_EXPR_CURRENT_DATE || expr->kind == SFM_EXPR_CURRENT_TIME ||
-		expr->kind == SFM_EXPR_CURRENT_TIMESTAMP)
-	{
-		const char *sql = current_sql(expr->kind, type->kind);
-
-		if (sql == NULL)
-			*why = psprintf("SQLite's text for it does not fit type %s", sfm_type_name(type));
-		return sql ? pstrdup(sql) : NULL;
-	}
 	if (!is_constant(expr))
-	{
-		*why = "expressions are not translated in this version";
-		return NULL;
-	}
+		return expression_sql(scope, column, expr, type, why);
 
 	evaluate(file, column, expr, &stmt, &value);
 	conv = sfm_conv_create(type);

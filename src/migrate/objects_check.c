@@ -89,45 +89,55 @@ sfm_generated_text(const SfmColumn *column)
 
 /*
  * Translates one column.  Generated columns that were translated before it stand for
- * their expressions, as PostgreSQL's may not refer to each other.
+ * their expressions, as PostgreSQL's may not refer to each other; the others cannot
+ * be named.
  */
 static void
-translate_generated(SfmTranslateScope *scope, SfmPlanTable *table, SfmPlanColumn *column,
-					SfmTranslateRelation *relation)
+translate_generated(SfmTranslateScope *scope, SfmPlanColumn *column,
+					const SfmTranslateRelation *relation)
 {
 	const SfmConstraint *constraint = generated_constraint(column->source);
 	SfmTranslated result;
 	SfmTranslateError error;
-	char		affinity = sfm_affinity(column->source->declared_type);
 
 	if (constraint == NULL)
-	{
 		column->generated_why = "its SQL was not understood";
-		return;
-	}
-	if (!sfm_translate_value(sfm_scope_source(scope), relation, constraint->expr, &column->type,
-							 affinity, true, &result, &error))
-	{
+	else if (!sfm_translate_value(sfm_scope_source(scope), relation, constraint->expr, &column->type,
+								  sfm_affinity(column->source->declared_type), true, &result, &error))
 		column->generated_why = sfm_translate_reason(&error);
-		return;
-	}
-	column->generated_sql = result.sql;
+	else
+		column->generated_sql = result.sql;
 }
 
-/* Writes the expression into the relation in the column's place, for those that name it. */
+/* Translates those that can be, in rounds, as one may name another declared after it. */
 static void
-inline_generated(const SfmPlanTable *table, SfmTranslateRelation *relation)
+translate_all_generated(SfmPlan *plan, SfmPlanTable *table)
 {
-	for (int i = 0; i < table->ncolumns; i++)
-	{
-		const SfmPlanColumn *column = &table->columns[i];
+	SfmTranslateScope *scope = sfm_scope_create(plan);
+	SfmTranslateRelation *relation = sfm_scope_table(scope, table);
+	bool		progress = true;
 
-		if (column->generated_sql == NULL || relation->columns[i].is_expression)
-			continue;
-		relation->columns[i].sql = psprintf("(%s)::%s", column->generated_sql,
-											sfm_type_name(&column->type));
-		relation->columns[i].sql = psprintf("(%s)", relation->columns[i].sql);
-		relation->columns[i].is_expression = true;
+	for (int i = 0; i < table->ncolumns; i++)
+		if (table->columns[i].source->generated != SFM_GENERATED_NOT)
+			relation->columns[i].unavailable = "a generated column that PostgreSQL does not compute";
+	while (progress)
+	{
+		progress = false;
+		for (int i = 0; i < table->ncolumns; i++)
+		{
+			SfmPlanColumn *column = &table->columns[i];
+			SfmTranslateColumn *shown = &relation->columns[i];
+
+			if (shown->unavailable == NULL || column->source->generated == SFM_GENERATED_NOT)
+				continue;
+			translate_generated(scope, column, relation);
+			if (column->generated_sql == NULL)
+				continue;
+			shown->sql = psprintf("((%s)::%s)", column->generated_sql, sfm_type_name(&column->type));
+			shown->is_expression = true;
+			shown->unavailable = NULL;
+			progress = true;
+		}
 	}
 }
 
@@ -165,38 +175,22 @@ computes_the_same(const SfmPlanTable *table, const SfmPlanColumn *column, const 
 void
 sfm_plan_generated(SfmPlan *plan, SfmPlanTable *table)
 {
-	SfmTranslateScope *scope = sfm_scope_create(plan);
-	SfmTranslateRelation *relation = sfm_scope_table(scope, table);
 	bool		any = false;
-	bool		again = true;
 
 	for (int i = 0; i < table->ncolumns; i++)
 	{
-		table->columns[i].generated_sql = NULL;
-		table->columns[i].generated_why = NULL;
-		if (table->columns[i].source->generated != SFM_GENERATED_NOT)
-			table->columns[i].target_generated = false;
-	}
-	/* a column may refer to one that is declared after it */
-	for (int round = 0; again && round < 100; round++)
-	{
-		again = false;
-		inline_generated(table, relation);
-		for (int i = 0; i < table->ncolumns; i++)
-		{
-			SfmPlanColumn *column = &table->columns[i];
+		SfmPlanColumn *column = &table->columns[i];
 
-			if (column->source->generated == SFM_GENERATED_NOT || relation->columns[i].is_expression)
-				continue;
-			if (column->generated_sql == NULL && column->generated_why == NULL)
-			{
-				translate_generated(scope, table, column, relation);
-				again = any = true;
-			}
-		}
+		if (column->source->generated == SFM_GENERATED_NOT)
+			continue;
+		any = true;
+		column->generated_sql = NULL;
+		column->generated_why = NULL;
+		column->target_generated = false;
 	}
 	if (!any)
 		return;
+	translate_all_generated(plan, table);
 	if (plan->staging)
 		sfm_staging_add(plan, table);
 	for (int i = 0; i < table->ncolumns; i++)
