@@ -61,8 +61,13 @@ extern bool sfm_valid_utf8(const SfmValue *value);
 /* As sfm_database_text(), for UTF-8 that is known to be valid; false: not convertible. */
 extern bool sfm_utf8_to_database(const char **text, int *len);
 
-/* convert_text.c: a number in its shortest exact form, without a NUL; its length. */
+/*
+ * convert_text.c: a number in its shortest exact form, without a NUL; its length.
+ * A real's is the decimal of fewest digits that reads back to the same bits, spelled
+ * as float8out would; buffer has SFM_NUMBER_BUFFER bytes.
+ */
 extern int	sfm_number_text(const SfmValue *value, char *buffer);
+extern int	sfm_real_text(double r, char *buffer);
 
 /*
  * convert_number.c

@@ -372,6 +372,9 @@ extern bool sfm_plan_widen(SfmPlan *plan);
 extern void sfm_plan_raise_misfits(const SfmPlan *plan);
 extern void sfm_plan_misfit_notes(SfmPlan *plan);
 
+/* width.c: rows that cannot fit a page */
+extern void sfm_plan_check_width(SfmPlan *plan);
+
 /* survey.c: reads the source once, for dry_run and script */
 extern void sfm_plan_survey(SfmPlan *plan);
 extern void sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,

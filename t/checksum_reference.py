@@ -101,8 +101,7 @@ def decimal_text(text):
 
 def shortest(x, most, below, above):
     """The decimal of fewest digits that lies nearer to x than to its neighbours below
-    and above, and is the nearest of those, of two the even one.  (That is float8out's
-    form; repr() also takes what lies halfway to a neighbour, where it reads back.)"""
+    and above, and is the nearest of those, of two the even one: float4out's form."""
     x = decimal.Decimal(x)
     with decimal.localcontext() as context:
         context.prec = 1200
@@ -117,16 +116,11 @@ def shortest(x, most, below, above):
 
 
 def real_decimal(x):
-    if x == 0:
-        return decimal.Decimal(repr(x))
-    top = abs(x) == sys.float_info.max
-    above = decimal.Decimal(2)**1024 if top else decimal.Decimal(math.nextafter(abs(x), math.inf))
-    below = decimal.Decimal(math.nextafter(abs(x), 0.0))
-    return shortest(abs(x), 17, below, above).copy_sign(decimal.Decimal(x))
+    return decimal.Decimal(repr(x))     # repr() is the shortest that reads back
 
 
 def real_text(x):
-    """As float8out prints it."""
+    """Spelled as float8out does."""
     if math.isinf(x):
         return b'Infinity' if x > 0 else b'-Infinity'
     sign, digits, exponent = real_decimal(x).as_tuple()

@@ -244,7 +244,7 @@ extern void sfm_source_decimal_int(int64 i, SfmDigits *decimal, char *buffer);
 /* Whether numeric, with this typmod, holds it without rounding. */
 extern bool sfm_source_decimal_fits(const SfmDigits *decimal, int32 typmod);
 
-/* A number as text, as int8out and float8out spell it; returns the length. */
+/* A number as text, spelled as int8out and float8out do; returns the length. */
 extern int	sfm_source_number_text(const SfmValue *value, char *buffer);
 
 /* A whole number within int8: integers, whole reals and texts of digits. */

@@ -5,7 +5,7 @@
  * A decimal in canonical form has no trailing zeros in its coefficient, so that
  * 1.50, 1.5 and 15e-1 are one.  A real stands for its shortest exact decimal
  * form: the decimal of fewest digits that reads back to the same bits, and among
- * those the nearest (what float8out prints with extra_float_digits = 1).
+ * those the nearest.
  */
 #include "postgres.h"
 
@@ -166,11 +166,40 @@ sfm_source_decimal_text(const char *text, int len, SfmDigits *decimal)
 }
 
 /*
+ * float8out's algorithm leaves out what lies halfway between two doubles, though it
+ * may read back to this one.  That happens to whole numbers past 2^53 alone, whose
+ * exact digits are all there: cut to n digits, rounded to the nearest, the first
+ * that reads back is the shortest.  Returns the length; a NUL follows.
+ */
+static int
+shortest_text(double x, char *buffer)
+{
+	char		cut[SFM_REAL_BUFFER];
+	int			len = double_to_shortest_decimal_buf(x, buffer);
+
+	if (isinf(x) || fabs(x) < 9007199254740992.0)
+		return len;
+	for (int n = 0; n <= 15; n++)
+	{
+		int			cut_len = snprintf(cut, sizeof(cut), "%.*e", n, x);
+
+		if (cut_len >= len)
+			break;
+		if (strtod(cut, NULL) == x)
+		{
+			strcpy(buffer, cut);
+			return cut_len;
+		}
+	}
+	return len;
+}
+
+/*
  * Most reals in a database have few decimals: if i / 10^s is the very real, with
  * i under 10^15, then i * 10^-s is a decimal that reads back to it, since the
  * division of two exact numbers is rounded correctly; and as no two decimals of
  * up to 15 digits share a double, it is the only one of so few digits, and so
- * the shortest.  All others go through the algorithm of float8out.
+ * the shortest.  All others go through shortest_text().
  */
 void
 sfm_source_decimal_real(double x, SfmDigits *decimal, char *buffer)
@@ -196,7 +225,7 @@ sfm_source_decimal_real(double x, SfmDigits *decimal, char *buffer)
 			return;
 		}
 	}
-	sfm_source_decimal_text(buffer, double_to_shortest_decimal_bufn(x, buffer), decimal);
+	sfm_source_decimal_text(buffer, shortest_text(x, buffer), decimal);
 }
 
 void
@@ -245,7 +274,7 @@ sfm_source_number_text(const SfmValue *value, char *buffer)
 {
 	if (value->cls == SFM_INTEGER)
 		return pg_lltoa(value->u.i, buffer);
-	return double_to_shortest_decimal_buf(value->u.r, buffer);
+	return shortest_text(value->u.r, buffer);
 }
 
 bool

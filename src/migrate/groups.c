@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "sfm_migrate.h"
 
@@ -188,6 +189,17 @@ plan_groups(SfmPlan *plan)
 	}
 }
 
+/* The group's type becomes the plan; said where the column declares another. */
+static void
+note_tied(SfmPlanTable *table, SfmPlanColumn *column)
+{
+	if (column->type.typid != column->planned.typid && !column->planned.by_values)
+		sfm_note(table, "Column %s: %s instead of %s, as the column that it references, or that references it.",
+				 quote_identifier(column->target), sfm_type_name(&column->type),
+				 sfm_type_name(&column->planned));
+	column->planned = column->type;
+}
+
 /*
  * Puts columns that are tied by foreign keys into groups, and gives each group one
  * planned type.
@@ -229,6 +241,6 @@ sfm_tie_columns(SfmPlan *plan)
 		SfmPlanTable *table = lfirst(lc);
 
 		for (int i = 0; i < table->ncolumns; i++)
-			table->columns[i].planned = table->columns[i].type;
+			note_tied(table, &table->columns[i]);
 	}
 }

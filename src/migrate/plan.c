@@ -537,5 +537,6 @@ sfm_plan_build(const SfmOptions *options, SfmSource *source)
 	plan_targets(plan, schema);
 	reserve_existing(plan, schema);
 	finish_plan(plan);
+	sfm_plan_check_width(plan);
 	return plan;
 }

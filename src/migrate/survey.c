@@ -65,8 +65,9 @@ sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
 		column->seen = columns[i].conv->seen;
 		column->misfits = columns[i].misfits;
 		column->soft = columns[i].soft;
+		column->nulled = column->seen.emptied;
 		if (column->on_misfit == SFM_MISFITS_NULL)
-			column->nulled = column->misfits.n;
+			column->nulled += column->misfits.n;
 		if (column->not_null && column->seen.n[SFM_NULL] + column->nulled > 0)
 			column->nulls_found = true;
 	}
@@ -85,5 +86,15 @@ sfm_plan_survey(SfmPlan *plan)
 		if (table->status != SFM_STATUS_SKIPPED)
 			sfm_survey_table(plan, table, NULL, NULL);
 	}
-	(void) sfm_plan_widen(plan);
+	if (!sfm_plan_widen(plan))
+		return;
+	/* How values will be spelled in a type that was found only now is not known. */
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; i < table->ncolumns; i++)
+			if (table->columns[i].type.typid != table->columns[i].planned.typid)
+				table->columns[i].seen.spelled = 0;
+	}
 }

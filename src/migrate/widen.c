@@ -244,6 +244,9 @@ sfm_plan_misfit_notes(SfmPlan *plan)
 			if (column->nulls_found)
 				sfm_note(table, "Column %s is declared NOT NULL in the source but holds %lld NULLs; NOT NULL is left off.",
 						 quote_identifier(column->target), (long long) column->seen.n[SFM_NULL]);
+			if (column->seen.offset && column->type.kind == SFM_KIND_TIMESTAMP)
+				sfm_note(table, "Column %s: values with an offset were converted to UTC, as the target's type has none.",
+						 quote_identifier(column->target));
 			if (column->seen.spelled > 0)
 				sfm_note(table, "Column %s: %s arrived equal but spelled in another way.",
 						 quote_identifier(column->target), sfm_counted(column->seen.spelled, "value"));

@@ -456,6 +456,9 @@ read_foreign_keys(CatalogReader *reader, SfmTable *table)
 			fk->name = fk->def->name;
 			fk->deferrable = fk->def->deferrable;
 			fk->initially_deferred = fk->def->initially_deferred;
+			/* the pragma says NONE whatever was written */
+			if (fk->def->match)
+				fk->match = fk->def->match;
 		}
 	}
 }

@@ -413,7 +413,7 @@ short_decimal(double r, int64 *mantissa, int *scale)
 SfmFit
 sfm_numeric_from_real(double r, int32 typmod, bool *fraction, Datum *result)
 {
-	char		buffer[DOUBLE_SHORTEST_DECIMAL_LEN];
+	char		buffer[SFM_NUMBER_BUFFER];
 	SfmDecimalText decimal;
 	int64		mantissa;
 	int			scale;
@@ -447,7 +447,7 @@ sfm_numeric_from_real(double r, int32 typmod, bool *fraction, Datum *result)
 			return SFM_FIT;
 		}
 	}
-	len = double_to_shortest_decimal_bufn(r, buffer);
+	len = sfm_real_text(r, buffer);
 	fit = sfm_numeric_from_text(buffer, len, typmod, &decimal, result);
 	if (fit == SFM_FIT && decimal.min_scale > 0)
 		*fraction = true;

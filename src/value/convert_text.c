@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "common/shortest_dec.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -17,12 +19,45 @@
 #include "compat.h"
 #include "sfm_convert.h"
 
+/* From here on the bounds between two doubles are whole numbers. */
+#define FIRST_WHOLE_BOUND 9007199254740992.0	/* 2^53 */
+
+/* See sfm_convert.h. */
+int
+sfm_real_text(double r, char *buffer)
+{
+	int			len = double_to_shortest_decimal_bufn(r, buffer);
+
+	/*
+	 * PostgreSQL's algorithm never takes a decimal that lies halfway between two
+	 * doubles, though reading rounds it to the even one, which may be this:
+	 * 1e23 it writes as 9.999999999999999e+22.  Only whole numbers of so few
+	 * digits can lie there, and then its own result has 16 digits or 17.
+	 */
+	if (fabs(r) >= FIRST_WHOLE_BOUND && !isinf(r) && strcspn(buffer, "e") > 16)
+	{
+		char		shorter[SFM_NUMBER_BUFFER];
+
+		for (int digits = 1; digits <= 16; digits++)
+		{
+			int			n = snprintf(shorter, sizeof(shorter), "%.*e", digits - 1, r);
+
+			if (strtod(shorter, NULL) == r && n < len)
+			{
+				memcpy(buffer, shorter, n);
+				return n;
+			}
+		}
+	}
+	return len;
+}
+
 int
 sfm_number_text(const SfmValue *value, char *buffer)
 {
 	if (value->cls == SFM_INTEGER)
 		return pg_lltoa(value->u.i, buffer);
-	return double_to_shortest_decimal_bufn(value->u.r, buffer);
+	return sfm_real_text(value->u.r, buffer);
 }
 
 /* The characters of a value of any class; buffer is for numbers. */
