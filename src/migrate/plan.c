@@ -428,6 +428,7 @@ plan_targets(SfmPlan *plan, Oid schema)
 		}
 	}
 	sfm_target_match_columns(plan);
+	sfm_guard_targets(plan);
 }
 
 static SfmPlan *
@@ -495,5 +496,7 @@ sfm_plan_build(const SfmOptions *options, SfmSource *source)
 	plan_targets(plan, schema);
 	reserve_existing(plan, schema);
 	finish_plan(plan);
+	sfm_upsert_check(plan);
+	sfm_plan_aside(plan);
 	return plan;
 }

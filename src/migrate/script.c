@@ -101,6 +101,8 @@ put_verification(Script *script, const SfmPlan *plan, const SfmPlanTable *table)
 	char	   *columns = sfm_check_columns(table);
 	char	   *what;
 	char	   *block;
+	int64		before = plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE || sfm_is_upsert(plan, table) ?
+		0 : table->rows_before;
 
 	if (table->status == SFM_STATUS_SKIPPED || plan->options->verify == SFM_METHOD_NONE)
 		return;
@@ -110,8 +112,8 @@ put_verification(Script *script, const SfmPlan *plan, const SfmPlanTable *table)
 	block = psprintf("BEGIN IF (SELECT %s FROM %s) IS DISTINCT FROM (SELECT %s%s FROM %s) THEN"
 					 " RAISE EXCEPTION 'source and target of table %%s differ', %s; END IF; END",
 					 what, table->foreign_table, what,
-					 table->rows_before > 0 ? psprintf(" - %lld", (long long) table->rows_before) : "",
-					 table->qualified, quote_literal_cstr(table->qualified));
+					 before > 0 ? psprintf(" - %lld", (long long) before) : "",
+					 sfm_checked_rows(plan, table), quote_literal_cstr(table->qualified));
 	put(script, "verification", table, psprintf("DO LANGUAGE plpgsql %s", quote_literal_cstr(block)));
 }
 
@@ -135,6 +137,8 @@ put_all(Script *script, SfmPlan *plan)
 		if (!OidIsValid(plan->source->serverid))
 			put(script, "source", NULL, sfm_ddl_create_server(plan));
 	}
+	foreach(statement, sfm_aside_away_statements(plan))
+		put(script, "existing tables", NULL, lfirst(statement));
 	if ((statement_text = sfm_ddl_clear(plan, SFM_STATUS_REPLACED, "DROP TABLE")))
 		put(script, "tables", NULL, statement_text);
 	if (rows && plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE &&
@@ -145,6 +149,8 @@ put_all(Script *script, SfmPlan *plan)
 	if (rows)
 		foreach(lc, plan->tables)
 			put_rows(script, plan, lfirst(lc));
+	foreach(statement, sfm_aside_back_statements(plan))
+		put(script, "existing tables", NULL, lfirst(statement));
 	put_objects(script, plan, SFM_PHASE_KEY, "keys");
 	put_objects(script, plan, SFM_PHASE_INDEX, "indexes");
 	put_objects(script, plan, SFM_PHASE_CHECK, "checks");
