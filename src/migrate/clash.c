@@ -139,7 +139,7 @@ clash_query(Clash *clash, List *keys, const char *predicate, bool nulls_clash)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT count(*) OVER (), min(shown) || ': ' || array_to_string("
 					 "(array_agg(side || id ORDER BY side, id))[1:2], ' and ') FROM ("
-					 "SELECT 'a source row' AS side, %s %s s%s", rows, source_rows(table),
+					 "SELECT 'source row' AS side, %s %s s%s", rows, source_rows(table),
 					 predicate ? psprintf(" WHERE %s", predicate) : "");
 	if (!upsert || !clash->is_key)
 		appendStringInfo(&sql, " UNION ALL SELECT 'target row' AS side, %s %s t%s", rows, sfm_target_rows(table),

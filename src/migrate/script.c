@@ -13,10 +13,12 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "sfm_migrate.h"
 
 typedef struct Script
@@ -65,6 +67,28 @@ put_sequence(Script *script, SfmPlan *plan, const SfmPlanTable *table)
 	if (reached > 0)
 		put(script, "sequences", table,
 			sfm_ddl_restart(plan, table, reached == PG_INT64_MAX ? reached : reached + 1));
+}
+
+/* The sequences of existing targets, where the caller may set them. */
+static void
+put_existing_sequences(Script *script, const SfmPlan *plan)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (sfm_target_is_loaded(plan, table) && sfm_table_ownercheck(table->relid, GetUserId()))
+			appendStringInfo(&names, "%s%s", names.len ? ", " : "",
+							 sfm_literal(sfm_name_to_server(table->source->name)));
+	}
+	if (names.len > 0)
+		put(script, "sequences", NULL,
+			psprintf("SELECT * FROM sqlite_mig.fix_sequences(%s, %s, include => ARRAY[%s])",
+					 sfm_literal(plan->options->source), sfm_literal(plan->options->target_schema), names.data));
 }
 
 static void
@@ -158,6 +182,8 @@ put_all(Script *script, SfmPlan *plan)
 	put_objects(script, plan, SFM_PHASE_VIEW, "views");
 	foreach(lc, plan->tables)
 		put_sequence(script, plan, lfirst(lc));
+	if (rows)
+		put_existing_sequences(script, plan);
 	if (rows)
 		foreach(lc, plan->tables)
 			put_verification(script, plan, lfirst(lc));
