@@ -129,11 +129,19 @@ sfm_check_columns(const SfmPlanTable *table)
 	return buf.data;
 }
 
+/* "rows t": where the rows of the run are; with upsert those that the source has. */
+char *
+sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table)
+{
+	return psprintf("%s t%s", sfm_target_rows(table),
+					sfm_is_upsert(plan, table) ? sfm_upsert_condition(table) : "");
+}
+
 /* The query that reads them back. */
 char *
-sfm_check_query(const SfmPlanTable *table)
+sfm_check_query(const SfmPlan *plan, const SfmPlanTable *table)
 {
-	return psprintf("SELECT %s FROM %s", sfm_check_columns(table), table->qualified);
+	return psprintf("SELECT %s FROM %s", sfm_check_columns(table), sfm_checked_rows(plan, table));
 }
 
 static SfmType *
@@ -148,9 +156,9 @@ column_types(const SfmPlanTable *table)
 
 /* What an existing target holds before rows are appended, under the lock. */
 void
-sfm_check_before(SfmPlanTable *table)
+sfm_check_before(SfmPlan *plan, SfmPlanTable *table)
 {
-	sfm_target_checksum(sfm_check_query(table), table->ncolumns, column_types(table),
+	sfm_target_checksum(sfm_check_query(plan, table), table->ncolumns, column_types(table),
 						&table->target_before, NULL);
 }
 
@@ -174,7 +182,7 @@ sfm_verify_table(SfmPlan *plan, SfmPlanTable *table)
 {
 	if (plan->options->verify == SFM_METHOD_CHECKSUM)
 	{
-		sfm_target_checksum(sfm_check_query(table), table->ncolumns, column_types(table),
+		sfm_target_checksum(sfm_check_query(plan, table), table->ncolumns, column_types(table),
 							&table->target_sum, table->columns);
 		sfm_checksum_subtract(&table->target_sum, &table->target_before);
 	}
@@ -183,8 +191,9 @@ sfm_verify_table(SfmPlan *plan, SfmPlanTable *table)
 		bool		isnull;
 
 		table->target_sum.rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s",
-														  table->qualified), &isnull);
-		table->target_sum.rows -= table->rows_before;
+														  sfm_checked_rows(plan, table)), &isnull);
+		if (!sfm_is_upsert(plan, table))
+			table->target_sum.rows -= table->rows_before;
 	}
 	else
 		return;

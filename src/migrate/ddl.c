@@ -162,7 +162,8 @@ sfm_ddl_clear(const SfmPlan *plan, SfmTableStatus status, const char *command)
 		SfmPlanTable *table = lfirst(lc);
 
 		if (table->status == status)
-			appendStringInfo(&sql, "%s %s", sql.len ? "," : command, table->qualified);
+			appendStringInfo(&sql, "%s %s", sql.len ? "," : command,
+							 status == SFM_STATUS_LOADED ? sfm_target_rows(table) : table->qualified);
 	}
 	return sql.len ? sql.data : NULL;
 }
@@ -190,6 +191,14 @@ sfm_ddl_column_list(const SfmPlanTable *table)
 	return buf.data;
 }
 
+/* A column as it is read from the foreign table, named with a prefix ("f." or nothing). */
+char *
+sfm_ddl_source_column(const SfmPlanColumn *column, const char *prefix)
+{
+	return psprintf("%s%s%s", prefix, quote_identifier(column->target),
+					column->type.kind == SFM_KIND_TIMESTAMP && column->fixed ? " AT TIME ZONE 'UTC'" : "");
+}
+
 /* The SELECT that reads the source table as the target wants it. */
 char *
 sfm_ddl_select(const SfmPlanTable *table)
@@ -205,9 +214,7 @@ sfm_ddl_select(const SfmPlanTable *table)
 
 		if (column->target_generated)
 			continue;
-		appendStringInfo(&buf, "%s%s%s", n++ ? ", " : "", quote_identifier(column->target),
-						 column->type.kind == SFM_KIND_TIMESTAMP && column->fixed ?
-						 " AT TIME ZONE 'UTC'" : "");
+		appendStringInfo(&buf, "%s%s", n++ ? ", " : "", sfm_ddl_source_column(column, ""));
 	}
 	appendStringInfo(&buf, " FROM %s", table->foreign_table);
 	return buf.data;
@@ -217,9 +224,10 @@ sfm_ddl_select(const SfmPlanTable *table)
 char *
 sfm_ddl_insert(const SfmPlan *plan, const SfmPlanTable *table)
 {
-	return psprintf("INSERT INTO %s (%s)%s %s", table->qualified, sfm_ddl_column_list(table),
+	return psprintf("INSERT INTO %s (%s)%s %s%s", table->qualified, sfm_ddl_column_list(table),
 					table->always_identity ? " OVERRIDING SYSTEM VALUE" : "",
-					sfm_ddl_select(table));
+					sfm_ddl_select(table),
+					sfm_is_upsert(plan, table) ? sfm_upsert_clause(table) : "");
 }
 
 /* Makes the identity column count on from next. */

@@ -3,7 +3,7 @@
  *		The arguments of the SQL functions, checked before anything else happens.
  *
  * A wrong word is an error that lists the right ones (22023), NULL where none is
- * meant is 22004, and a word that is understood but not built yet is 0A000.
+ * meant is 22004.
  */
 #include "postgres.h"
 
@@ -53,14 +53,6 @@ refuse_null(const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("argument \"%s\" must not be null", name)));
-}
-
-static void
-not_built(const char *argument, const char *word)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s => '%s' is not implemented in this version", argument, word)));
 }
 
 /* A text argument that must not be NULL; palloc'd. */
@@ -175,8 +167,6 @@ sfm_options_from_call(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_RESERVED_NAME),
 				 errmsg("schema \"%s\" cannot be the target of a migration", options->target_schema)));
 
-	if (options->if_exists == SFM_IF_EXISTS_UPSERT)
-		not_built("if_exists", "upsert");
 	return options;
 }
 

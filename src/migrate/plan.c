@@ -470,6 +470,7 @@ plan_targets(SfmPlan *plan, Oid schema)
 		}
 	}
 	sfm_target_match_columns(plan);
+	sfm_guard_targets(plan);
 }
 
 static SfmPlan *
@@ -538,5 +539,7 @@ sfm_plan_build(const SfmOptions *options, SfmSource *source)
 	reserve_existing(plan, schema);
 	finish_plan(plan);
 	sfm_plan_check_width(plan);
+	sfm_upsert_check(plan);
+	sfm_plan_aside(plan);
 	return plan;
 }

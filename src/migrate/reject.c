@@ -323,11 +323,13 @@ prepare_by_rowid(SfmPlan *plan, const SfmPlanTable *table, int *rowid_column)
 	return sfm_prepare(plan->source->file, sql.data, table->source->name);
 }
 
-/* Takes the rows out that a foreign key finds without a parent; their number. */
-static int64
-reject_for_key(SfmPlan *plan, const SfmObject *object)
+/*
+ * Takes the rows out of a loaded table that fulfil a condition on "c", and keeps them
+ * with this reason; their number.
+ */
+int64
+sfm_reject_rows(SfmPlan *plan, SfmPlanTable *table, const char *condition, const char *reason)
 {
-	SfmPlanTable *table = object->table;
 	OrphanReceiver receiver = {0};
 	SPIExecuteOptions options = {0};
 	SfmType    *types = palloc(sizeof(SfmType) * table->ncolumns);
@@ -345,13 +347,12 @@ reject_for_key(SfmPlan *plan, const SfmObject *object)
 	if (plan->options->verify == SFM_METHOD_CHECKSUM)
 		receiver.hash = sfm_rowhash_create(table->ncolumns, types);
 	receiver.by_rowid = prepare_by_rowid(plan, table, &receiver.rowid_column);
-	receiver.reason = psprintf("foreign key %s: no parent in table %s", object->constraint,
-							   sfm_name_to_server(object->parent->source->name));
+	receiver.reason = reason;
 	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "rejected row",
 												 ALLOCSET_DEFAULT_SIZES);
 	options.dest = (DestReceiver *) &receiver;
-	rc = SPI_execute_extended(psprintf("DELETE FROM %s c WHERE %s RETURNING %s", table->qualified,
-									   sfm_orphan_condition(object), sfm_check_columns(table)), &options);
+	rc = SPI_execute_extended(psprintf("DELETE FROM %s c WHERE %s RETURNING %s", sfm_target_rows(table),
+									   condition, sfm_check_columns(table)), &options);
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(rc));
 	if (receiver.by_rowid)
@@ -390,7 +391,9 @@ sfm_reject_orphans(SfmPlan *plan)
 			if (object->phase != SFM_PHASE_FOREIGN_KEY || object->target_sql == NULL ||
 				!object->table->loaded)
 				continue;
-			rows = reject_for_key(plan, object);
+			rows = sfm_reject_rows(plan, object->table, sfm_orphan_condition(object),
+								   psprintf("foreign key %s: no parent in table %s", object->constraint,
+											sfm_name_to_server(object->parent->source->name)));
 			if (rows == 0)
 				continue;
 			any = true;

@@ -54,26 +54,9 @@ prepare_existing(SfmPlan *plan, SfmPlanTable *table)
 {
 	if (table->dirty)
 		return;					/* done before the first reading */
-	if (!plan->options->fire_triggers)
-		table->triggers = sfm_target_triggers_off(table);
-	if (table->rows_before > 0 && plan->options->verify == SFM_METHOD_CHECKSUM)
-		sfm_check_before(table);
-}
-
-typedef struct ExistingLoad
-{
-	SfmPlan    *plan;
-	SfmPlanTable *table;
-} ExistingLoad;
-
-/* Loads an existing target; false undoes what it wrote before its first misfit. */
-static bool
-load_existing(void *arg)
-{
-	ExistingLoad *existing = arg;
-
-	sfm_load_table(existing->plan, existing->table);
-	return existing->table->loaded;
+	if (table->rows_before > 0 && plan->options->verify == SFM_METHOD_CHECKSUM &&
+		!sfm_is_upsert(plan, table))
+		sfm_check_before(plan, table);
 }
 
 static void
@@ -90,11 +73,7 @@ load(SfmPlan *plan, SfmPlanTable *table)
 	{
 		sfm_staging_add(plan, table);
 		if (table->exists)
-		{
-			ExistingLoad existing = {plan, table};
-
-			sfm_in_subtransaction(load_existing, &existing);
-		}
+			sfm_load_existing(plan, table);
 		else
 			sfm_load_table(plan, table);
 	}
@@ -106,7 +85,7 @@ static void
 discard_first_load(SfmPlanTable *table)
 {
 	if (table->exists)
-		return;					/* rolled back by load_existing() */
+		return;					/* rolled back by sfm_load_existing() */
 	/* TRUNCATE gives the space back at once, DROP only at commit. */
 	sfm_execf("TRUNCATE TABLE %s", table->qualified);
 	sfm_execf("DROP TABLE %s", table->qualified);
@@ -166,6 +145,7 @@ load_all(SfmPlan *plan)
 	ListCell   *lc;
 	int			done = 0;
 
+	sfm_aside_away(plan);
 	clear_targets(plan, SFM_STATUS_REPLACED, "DROP TABLE");
 	if (plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE && plan->options->scope != SFM_SCOPE_SCHEMA)
 		clear_targets(plan, SFM_STATUS_LOADED, "TRUNCATE TABLE");
@@ -234,10 +214,6 @@ finish_tables(SfmPlan *plan)
 		sfm_set_sequence(plan, table);
 		if (table->loaded)
 		{
-			ListCell   *statement;
-
-			foreach(statement, table->triggers)
-				sfm_exec(lfirst(statement));
 			count_source(plan, table);
 			balance_books(table);
 			sfm_verify_table(plan, table);
@@ -309,10 +285,9 @@ run_plan(SfmPlan *plan)
 	else
 		sfm_plan_survey(plan);
 	load_all(plan);
-	if (plan->options->scope != SFM_SCOPE_SCHEMA)
-		sfm_staging_drop(plan);
 
 	sfm_progress_phase("keys and indexes");
+	sfm_aside_back(plan);
 	sfm_plan_objects(plan);
 	sfm_create_objects(plan, SFM_PHASE_KEY);
 	sfm_create_objects(plan, SFM_PHASE_INDEX);
@@ -323,6 +298,8 @@ run_plan(SfmPlan *plan)
 	sfm_create_objects(plan, SFM_PHASE_FOREIGN_KEY);
 	sfm_create_objects(plan, SFM_PHASE_VIEW);
 	finish_tables(plan);
+	if (plan->options->scope != SFM_SCOPE_SCHEMA)
+		sfm_staging_drop(plan);
 	hand_over(plan);
 	sfm_exec("SET CONSTRAINTS ALL IMMEDIATE");
 	sfm_plan_misfit_notes(plan);

@@ -13,10 +13,12 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "sfm_migrate.h"
 
 typedef struct Script
@@ -67,6 +69,28 @@ put_sequence(Script *script, SfmPlan *plan, const SfmPlanTable *table)
 			sfm_ddl_restart(plan, table, reached == PG_INT64_MAX ? reached : reached + 1));
 }
 
+/* The sequences of existing targets, where the caller may set them. */
+static void
+put_existing_sequences(Script *script, const SfmPlan *plan)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (sfm_target_is_loaded(plan, table) && sfm_table_ownercheck(table->relid, GetUserId()))
+			appendStringInfo(&names, "%s%s", names.len ? ", " : "",
+							 sfm_literal(sfm_name_to_server(table->source->name)));
+	}
+	if (names.len > 0)
+		put(script, "sequences", NULL,
+			psprintf("SELECT * FROM sqlite_mig.fix_sequences(%s, %s, include => ARRAY[%s])",
+					 sfm_literal(plan->options->source), sfm_literal(plan->options->target_schema), names.data));
+}
+
 static void
 put_table(Script *script, SfmPlan *plan, SfmPlanTable *table)
 {
@@ -101,6 +125,8 @@ put_verification(Script *script, const SfmPlan *plan, const SfmPlanTable *table)
 	char	   *columns = sfm_check_columns(table);
 	char	   *what;
 	char	   *block;
+	int64		before = plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE || sfm_is_upsert(plan, table) ?
+		0 : table->rows_before;
 
 	if (table->status == SFM_STATUS_SKIPPED || plan->options->verify == SFM_METHOD_NONE)
 		return;
@@ -110,8 +136,8 @@ put_verification(Script *script, const SfmPlan *plan, const SfmPlanTable *table)
 	block = psprintf("BEGIN IF (SELECT %s FROM %s) IS DISTINCT FROM (SELECT %s%s FROM %s) THEN"
 					 " RAISE EXCEPTION 'source and target of table %%s differ', %s; END IF; END",
 					 what, table->foreign_table, what,
-					 table->rows_before > 0 ? psprintf(" - %lld", (long long) table->rows_before) : "",
-					 table->qualified, quote_literal_cstr(table->qualified));
+					 before > 0 ? psprintf(" - %lld", (long long) before) : "",
+					 sfm_checked_rows(plan, table), quote_literal_cstr(table->qualified));
 	put(script, "verification", table, psprintf("DO LANGUAGE plpgsql %s", quote_literal_cstr(block)));
 }
 
@@ -135,6 +161,8 @@ put_all(Script *script, SfmPlan *plan)
 		if (!OidIsValid(plan->source->serverid))
 			put(script, "source", NULL, sfm_ddl_create_server(plan));
 	}
+	foreach(statement, sfm_aside_away_statements(plan))
+		put(script, "existing tables", NULL, lfirst(statement));
 	if ((statement_text = sfm_ddl_clear(plan, SFM_STATUS_REPLACED, "DROP TABLE")))
 		put(script, "tables", NULL, statement_text);
 	if (rows && plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE &&
@@ -145,6 +173,8 @@ put_all(Script *script, SfmPlan *plan)
 	if (rows)
 		foreach(lc, plan->tables)
 			put_rows(script, plan, lfirst(lc));
+	foreach(statement, sfm_aside_back_statements(plan))
+		put(script, "existing tables", NULL, lfirst(statement));
 	put_objects(script, plan, SFM_PHASE_KEY, "keys");
 	put_objects(script, plan, SFM_PHASE_INDEX, "indexes");
 	put_objects(script, plan, SFM_PHASE_CHECK, "checks");
@@ -152,6 +182,8 @@ put_all(Script *script, SfmPlan *plan)
 	put_objects(script, plan, SFM_PHASE_VIEW, "views");
 	foreach(lc, plan->tables)
 		put_sequence(script, plan, lfirst(lc));
+	if (rows)
+		put_existing_sequences(script, plan);
 	if (rows)
 		foreach(lc, plan->tables)
 			put_verification(script, plan, lfirst(lc));

@@ -79,8 +79,8 @@ costs_only_itself(int sqlstate)
  * the subtransaction was undone.  An error may not just pass through: the
  * transaction above would be left in the state of the subtransaction.
  */
-static ErrorData *
-subtransaction(bool (*work) (void *arg), void *arg)
+ErrorData *
+sfm_subtransaction(bool (*work) (void *arg), void *arg)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -112,7 +112,7 @@ subtransaction(bool (*work) (void *arg), void *arg)
 void
 sfm_in_subtransaction(bool (*work) (void *arg), void *arg)
 {
-	ErrorData  *error = subtransaction(work, arg);
+	ErrorData  *error = sfm_subtransaction(work, arg);
 
 	if (error)
 		ReThrowError(error);
@@ -133,7 +133,7 @@ exec_work(void *arg)
 bool
 sfm_try_exec(const char *sql, int *sqlstate, char **message)
 {
-	ErrorData  *error = subtransaction(exec_work, unconstify(char *, sql));
+	ErrorData  *error = sfm_subtransaction(exec_work, unconstify(char *, sql));
 
 	if (error == NULL)
 		return true;
@@ -173,6 +173,33 @@ sfm_query_text(const char *sql)
 		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
 	if (SPI_processed > 0)
 		result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	SPI_freetuptable(SPI_tuptable);
+	return result;
+}
+
+/* Rows of a query, all columns as text or NULL: a list of char *[]; palloc'd. */
+List *
+sfm_query_rows(const char *sql)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	List	   *result = NIL;
+
+	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "query failed: %s", sql);
+	MemoryContextSwitchTo(mcxt);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		int			n = SPI_tuptable->tupdesc->natts;
+		char	  **row = palloc(sizeof(char *) * n);
+
+		for (int j = 0; j < n; j++)
+		{
+			char	   *value = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, j + 1);
+
+			row[j] = value ? MemoryContextStrdup(mcxt, value) : NULL;
+		}
+		result = lappend(result, row);
+	}
 	SPI_freetuptable(SPI_tuptable);
 	return result;
 }

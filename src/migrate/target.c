@@ -13,6 +13,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
 #include "common/hashfn.h"
@@ -87,26 +88,50 @@ sfm_target_find(Oid schema, const char *source_name, SfmIdentifiers mode, char *
 	return relid;
 }
 
-/* Locks the existing targets, in OID order. */
+/*
+ * What stands behind FROM to mean the target's own rows: tables that inherit from it
+ * are not the target, partitions are.
+ */
+const char *
+sfm_target_rows(const SfmPlanTable *table)
+{
+	if (table->exists && get_rel_relkind(table->relid) == RELKIND_RELATION &&
+		has_subclass(table->relid))
+		return psprintf("ONLY %s", table->qualified);
+	return table->qualified;
+}
+
+/*
+ * Locks the existing targets, in OID order: those that are emptied, dropped or lose
+ * foreign keys or indexes for the load against everybody, with the tables that those
+ * foreign keys reference; others against writers.
+ */
 void
 sfm_target_lock_tables(SfmPlan *plan)
 {
 	List	   *relids = NIL;
+	List	   *exclusive = NIL;
+	bool		all = plan->options->if_exists == SFM_IF_EXISTS_REPLACE ||
+		plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE;
 	ListCell   *lc;
-	LOCKMODE	mode = plan->options->if_exists == SFM_IF_EXISTS_REPLACE ||
-		plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE ?
-		AccessExclusiveLock : ShareRowExclusiveLock;
 
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
 
-		if (table->exists && table->status != SFM_STATUS_SKIPPED)
-			relids = lappend_oid(relids, table->relid);
+		if (!table->exists || table->status == SFM_STATUS_SKIPPED)
+			continue;
+		relids = list_concat_unique_oid(relids, sfm_target_relations(table->relid));
+		if (all)
+			exclusive = list_concat_unique_oid(exclusive, sfm_target_relations(table->relid));
+		if (sfm_target_is_loaded(plan, table))
+			exclusive = list_concat_unique_oid(exclusive, sfm_aside_locks(table->relid));
 	}
+	relids = list_concat_unique_oid(relids, exclusive);
 	list_sort(relids, list_oid_cmp);
 	foreach(lc, relids)
-		LockRelationOid(lfirst_oid(lc), mode);
+		LockRelationOid(lfirst_oid(lc), list_member_oid(exclusive, lfirst_oid(lc)) ?
+						AccessExclusiveLock : ShareRowExclusiveLock);
 
 	foreach(lc, plan->tables)
 	{
@@ -146,6 +171,8 @@ sfm_target_check_rights(SfmPlan *plan)
 		}
 		if (plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE)
 			mode |= ACL_TRUNCATE;
+		if (plan->options->if_exists == SFM_IF_EXISTS_UPSERT)
+			mode |= ACL_UPDATE;
 		result = pg_class_aclmask(table->relid, GetUserId(), mode, ACLMASK_ALL) == mode ?
 			ACLCHECK_OK : ACLCHECK_NO_PRIV;
 		if (result != ACLCHECK_OK)
@@ -185,7 +212,7 @@ sfm_target_check_rows(SfmPlan *plan)
 
 		if (!table->exists || table->status == SFM_STATUS_SKIPPED)
 			continue;
-		table->rows_before = sfm_query_int64(psprintf("SELECT count(*) FROM %s", table->qualified),
+		table->rows_before = sfm_query_int64(psprintf("SELECT count(*) FROM %s", sfm_target_rows(table)),
 											 &isnull);
 		if (table->rows_before > 0)
 			appendStringInfo(&detail, "%s%s holds %s", n++ ? "; " : "",
@@ -268,7 +295,8 @@ match_table(const SfmPlan *plan, SfmPlanTable *table, StringInfo problems)
 		column->fixed = true;
 		column->not_null = false;	/* the target's own constraint decides */
 		column->target_generated = attr->attgenerated != '\0';
-		if (attr->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+		column->always_identity = attr->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
+		if (column->always_identity)
 			table->always_identity = true;
 	}
 	for (int i = 0; i < desc->natts; i++)
@@ -300,8 +328,10 @@ sfm_target_match_columns(SfmPlan *plan)
 	{
 		SfmPlanTable *table = lfirst(lc);
 
-		if (table->exists && table->status != SFM_STATUS_SKIPPED)
-			match_table(plan, table, &problems);
+		if (!table->exists || table->status == SFM_STATUS_SKIPPED)
+			continue;
+		match_table(plan, table, &problems);
+		sfm_upsert_plan(table, sfm_is_upsert(plan, table) ? &problems : NULL);
 	}
 	if (problems.len > 0)
 		ereport(ERROR,
@@ -331,33 +361,6 @@ query_list(const char *sql)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return result;
-}
-
-/*
- * Switches the user triggers of an existing target off, as owner.  Returns the
- * statements that put each back as it was.
- */
-List *
-sfm_target_triggers_off(SfmPlanTable *table)
-{
-	List	   *names = query_list(psprintf("SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = %u"
-											" AND NOT tgisinternal AND tgenabled IN ('O', 'A')", table->relid));
-	List	   *restore = query_list(psprintf("SELECT format('ALTER TABLE %%s ENABLE %%sTRIGGER %%I', %s,"
-											  " CASE tgenabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, tgname)"
-											  " FROM pg_trigger WHERE tgrelid = %u AND NOT tgisinternal"
-											  " AND tgenabled IN ('O', 'A')",
-											  sfm_literal(table->qualified), table->relid));
-	ListCell   *lc;
-
-	if (names != NIL && !sfm_table_ownercheck(table->relid, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of table %s to load it without firing its triggers",
-						table->qualified),
-				 errhint("Use fire_triggers => true, or run the migration as the owner.")));
-	foreach(lc, names)
-		sfm_execf("ALTER TABLE %s DISABLE TRIGGER %s", table->qualified, (char *) lfirst(lc));
-	return restore;
 }
 
 /*

@@ -39,33 +39,6 @@ typedef struct VerifyRun
 	List	   *rules;			/* of SfmTypeRule */
 } VerifyRun;
 
-/* Rows of a query, all columns as text, in CurrentMemoryContext: a list of char *[]. */
-static List *
-query_rows(const char *sql)
-{
-	MemoryContext mcxt = CurrentMemoryContext;
-	List	   *result = NIL;
-
-	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "query failed: %s", sql);
-	MemoryContextSwitchTo(mcxt);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		int			n = SPI_tuptable->tupdesc->natts;
-		char	  **row = palloc(sizeof(char *) * n);
-
-		for (int j = 0; j < n; j++)
-		{
-			char	   *value = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, j + 1);
-
-			row[j] = value ? MemoryContextStrdup(mcxt, value) : NULL;
-		}
-		result = lappend(result, row);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return result;
-}
-
 static VerifyRun *
 find_run(const SfmSource *source, const char *schema, bool any, int64 id)
 {
@@ -73,7 +46,7 @@ find_run(const SfmSource *source, const char *schema, bool any, int64 id)
 	List	   *rows;
 	char	  **row;
 
-	rows = query_rows(any ?
+	rows = sfm_query_rows(any ?
 					  psprintf("SELECT id, options->>'if_exists', options->'types', options->>'on_misfit' FROM sqlite_mig.migration"
 							   " WHERE source = %s AND target_schema = %s AND EXISTS (SELECT FROM sqlite_mig.migration_table t"
 							   "  WHERE t.migration_id = id AND t.source_rows IS NOT NULL) ORDER BY id DESC LIMIT 1",
@@ -98,7 +71,7 @@ find_run(const SfmSource *source, const char *schema, bool any, int64 id)
 static VerifyColumn *
 read_columns(const VerifyRun *run, const SfmTable *table, bool created, int *n)
 {
-	List	   *rows = query_rows(psprintf("SELECT source_column, target_column, target_type, reading, nulled > 0"
+	List	   *rows = sfm_query_rows(psprintf("SELECT source_column, target_column, target_type, reading, nulled > 0"
 										   " FROM sqlite_mig.migration_column WHERE migration_id = %lld AND source_table = %s",
 										   (long long) run->id, sfm_literal(sfm_name_to_server(table->name))));
 	VerifyColumn *columns = palloc0(sizeof(VerifyColumn) * Max(list_length(rows), 1));
@@ -150,7 +123,7 @@ read_rejects(const VerifyRun *run, const SfmTable *table)
 {
 	Rejects    *rejects = palloc0(sizeof(Rejects));
 	HASHCTL		ctl = {.keysize = sizeof(int64), .entrysize = sizeof(int64), .hcxt = CurrentMemoryContext};
-	List	   *rows = query_rows(psprintf("SELECT source_rowid FROM sqlite_mig.rejected_row"
+	List	   *rows = sfm_query_rows(psprintf("SELECT source_rowid FROM sqlite_mig.rejected_row"
 										   " WHERE migration_id = %lld AND source_table = %s",
 										   (long long) run->id, sfm_literal(sfm_name_to_server(table->name))));
 	ListCell   *lc;
@@ -351,7 +324,7 @@ sfm_verify(FunctionCallInfo fcinfo)
 	run = find_run(source, schema, PG_ARGISNULL(5), PG_ARGISNULL(5) ? 0 : PG_GETARG_INT64(5));
 	catalog = sfm_catalog_read(source->file);
 	selected = sfm_selected_tables(catalog, include, exclude);
-	targets = query_rows(psprintf("SELECT source_table, target_table, status FROM sqlite_mig.migration_table"
+	targets = sfm_query_rows(psprintf("SELECT source_table, target_table, status FROM sqlite_mig.migration_table"
 								  " WHERE migration_id = %lld AND status <> 'skipped' AND source_rows IS NOT NULL"
 								  " ORDER BY source_table", (long long) run->id));
 	foreach(lc, targets)

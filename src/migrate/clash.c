@@ -1,0 +1,227 @@
+/*
+ * clash.c
+ *		The load of an existing table, and what to say when a row clashes with a unique
+ *		key of it.
+ *
+ * The load runs in a subtransaction: rows that were written before a misfit was met
+ * are undone by it, and after a unique violation the target can be asked which rows
+ * clash.  PostgreSQL names one value; a DBA wants to see the first ten pairs.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/index.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "compat.h"
+#include "sfm_migrate.h"
+
+#define MAX_PAIRS 10
+
+typedef struct ExistingLoad
+{
+	SfmPlan    *plan;
+	SfmPlanTable *table;
+} ExistingLoad;
+
+typedef struct Clash
+{
+	const SfmPlan *plan;
+	const SfmPlanTable *table;
+	Oid			index;
+	bool		is_key;			/* the primary key */
+	char	   *columns;		/* of the index, for the message */
+	List	   *rows;			/* char *[2]: how many keys clash, a line about one */
+} Clash;
+
+static bool
+load_rows(void *arg)
+{
+	ExistingLoad *existing = arg;
+
+	sfm_load_table(existing->plan, existing->table);
+	if (existing->table->loaded && sfm_is_upsert(existing->plan, existing->table))
+		sfm_upsert_count(existing->table);
+	return existing->table->loaded;
+}
+
+/* The index of the target that an error is about; InvalidOid when it is no index of it. */
+static Oid
+clashing_index(const SfmPlanTable *table, const ErrorData *error)
+{
+	Oid			schema;
+	Oid			index;
+	List	   *ancestors;
+
+	if (error->schema_name == NULL || error->constraint_name == NULL)
+		return InvalidOid;
+	schema = get_namespace_oid(error->schema_name, true);
+	index = get_relname_relid(error->constraint_name, schema);
+	if (!OidIsValid(index))
+		return InvalidOid;
+	/* Of a partition's index the one that it belongs to is meant. */
+	ancestors = get_rel_relispartition(index) ? get_partition_ancestors(index) : NIL;
+	if (ancestors != NIL)
+		index = llast_oid(ancestors);
+	return IndexGetRelation(index, true) == table->relid ? index : InvalidOid;
+}
+
+/* "SELECT ... FROM": the source's rows under the target's names. */
+static char *
+source_rows(const SfmPlanTable *table)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < table->ncolumns; i++)
+		appendStringInfo(&buf, "%s%s AS %s", i ? ", " : "(SELECT ",
+						 sfm_ddl_source_column(&table->columns[i], ""),
+						 quote_identifier(table->columns[i].target));
+	appendStringInfo(&buf, " FROM %s)", table->foreign_table);
+	return buf.data;
+}
+
+/* An expression for a list of texts, each cut: "(a, b)=(1, x)". */
+static char *
+shown(List *expressions)
+{
+	StringInfoData names;
+	StringInfoData values;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	initStringInfo(&values);
+	foreach(lc, expressions)
+	{
+		appendStringInfo(&names, "%s%s", names.len ? ", " : "", (char *) lfirst(lc));
+		appendStringInfo(&values, "%sleft((%s)::text, 64)", values.len ? " || ', ' || " : "",
+						 (char *) lfirst(lc));
+	}
+	return psprintf("%s || %s || ')'", sfm_literal(psprintf("(%s)=(", names.data)), values.data);
+}
+
+/* The query of the clashing keys. */
+static char *
+clash_query(Clash *clash, List *keys, const char *predicate, bool nulls_clash)
+{
+	const SfmPlanTable *table = clash->table;
+	bool		upsert = sfm_is_upsert(clash->plan, table);
+	List	   *id = NIL;
+	StringInfoData columns;
+	StringInfoData numbers;
+	StringInfoData not_null;
+	StringInfoData sql;
+	ListCell   *lc;
+	char	   *rows;
+
+	foreach(lc, table->key)
+		if (((SfmKeyColumn *) lfirst(lc))->column)
+			id = lappend(id, unconstify(char *, quote_identifier(((SfmKeyColumn *) lfirst(lc))->name)));
+	initStringInfo(&columns);
+	initStringInfo(&numbers);
+	initStringInfo(&not_null);
+	foreach(lc, keys)
+	{
+		int			n = foreach_current_index(lc) + 1;
+
+		appendStringInfo(&columns, ", %s AS k%d", (char *) lfirst(lc), n);
+		appendStringInfo(&numbers, "%sk%d", n > 1 ? ", " : "", n);
+		if (!nulls_clash)
+			appendStringInfo(&not_null, "%s k%d IS NOT NULL", n > 1 ? " AND" : " WHERE", n);
+	}
+	rows = psprintf("%s AS shown, %s AS id%s FROM", shown(keys),
+					id == NIL || clash->is_key ? "''" : psprintf("' ' || %s", shown(id)), columns.data);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT count(*) OVER (), min(shown) || ': ' || array_to_string("
+					 "(array_agg(side || id ORDER BY side, id))[1:2], ' and ') FROM ("
+					 "SELECT 'source row' AS side, %s %s s%s", rows, source_rows(table),
+					 predicate ? psprintf(" WHERE %s", predicate) : "");
+	if (!upsert || !clash->is_key)
+		appendStringInfo(&sql, " UNION ALL SELECT 'target row' AS side, %s %s t%s", rows, sfm_target_rows(table),
+						 predicate ? psprintf(" WHERE %s", predicate) : "");
+	appendStringInfo(&sql, ") r%s GROUP BY %s HAVING %s > 1 ORDER BY min(shown) LIMIT %d",
+					 not_null.data, numbers.data,
+					 upsert && !clash->is_key ? "count(DISTINCT id)" : "count(*)", MAX_PAIRS);
+	return sql.data;
+}
+
+/* Asks which rows clash; fails where the key cannot be told from the source's columns. */
+static bool
+find_pairs(void *arg)
+{
+	Clash	   *clash = arg;
+	List	   *keys = NIL;
+	char	  **index;
+	List	   *rows;
+	ListCell   *lc;
+
+	rows = sfm_query_rows(psprintf("SELECT pg_get_expr(indpred, indrelid, true), indnullsnotdistinct, indisprimary"
+								   " FROM pg_index WHERE indexrelid = %u", clash->index));
+	index = linitial(rows);
+	clash->is_key = index[2][0] == 't';
+	rows = sfm_query_rows(psprintf("SELECT pg_get_indexdef(indexrelid, n, true) FROM pg_index,"
+								   " generate_series(1, indnkeyatts) n WHERE indexrelid = %u ORDER BY n", clash->index));
+	foreach(lc, rows)
+		keys = lappend(keys, ((char **) lfirst(lc))[0]);
+	clash->rows = sfm_query_rows(clash_query(clash, keys, index[0], index[1][0] == 't'));
+	return true;
+}
+
+/* Raises a unique violation with the rows that clash, or as PostgreSQL had it. */
+static void
+raise_clash(SfmPlan *plan, SfmPlanTable *table, ErrorData *error)
+{
+	Clash		clash = {plan, table};
+	StringInfoData detail;
+	ListCell   *lc;
+	ErrorData  *failed;
+
+	clash.index = error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION ? clashing_index(table, error) :
+		sfm_primary_key(table->relid);
+	if (!OidIsValid(clash.index))
+		ReThrowError(error);
+	failed = sfm_subtransaction(find_pairs, &clash);
+	if (failed && (failed->sqlerrcode == ERRCODE_QUERY_CANCELED || failed->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN))
+		ReThrowError(failed);
+	if (failed || clash.rows == NIL)
+		ReThrowError(error);
+	initStringInfo(&detail);
+	foreach(lc, clash.rows)
+		appendStringInfo(&detail, "%s%s.", detail.len ? "\n" : "", ((char **) lfirst(lc))[1]);
+	if (strtoll(((char **) linitial(clash.rows))[0], NULL, 10) > MAX_PAIRS)
+		appendStringInfo(&detail, "\nThese are the first %d of %s.", MAX_PAIRS, ((char **) linitial(clash.rows))[0]);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("rows for table %s clash on unique key %s", table->qualified,
+					quote_identifier(get_rel_name(clash.index))),
+			 errdetail("%s", detail.data),
+			 sfm_is_upsert(plan, table) ?
+			 errhint("upsert updates the row with the same primary key; it does not decide between rows that share another unique key.") :
+			 errhint("if_exists => 'upsert' updates rows that have the same primary key, 'truncate' empties the table first.")));
+}
+
+/*
+ * Loads an existing target, whose foreign table exists.  Where a misfit was met nothing
+ * is left written, and table->loaded is false.
+ */
+void
+sfm_load_existing(SfmPlan *plan, SfmPlanTable *table)
+{
+	ExistingLoad existing = {plan, table};
+	ErrorData  *error = sfm_subtransaction(load_rows, &existing);
+
+	if (error == NULL)
+		return;
+	if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION ||
+		(error->sqlerrcode == ERRCODE_CARDINALITY_VIOLATION && sfm_is_upsert(plan, table)))
+		raise_clash(plan, table, error);
+	if (error->sqlerrcode == ERRCODE_FOREIGN_KEY_VIOLATION && error->hint == NULL &&
+		!sfm_table_ownercheck(table->relid, GetUserId()))
+		error->hint = pstrdup("For a role that does not own the table its foreign keys stay in place, and tables are loaded parents first; its owner can load rows in any order.");
+	ReThrowError(error);
+}
