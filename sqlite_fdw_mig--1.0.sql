@@ -65,9 +65,10 @@ CREATE TABLE sqlite_mig.migration_table (
     notes           pg_catalog.text[],
     source_checksum pg_catalog.text,
     target_checksum pg_catalog.text,
-    migrated_by     pg_catalog.name NOT NULL,
-    PRIMARY KEY (migration_id, source_table)
+    migrated_by     pg_catalog.name NOT NULL
 );
+-- Names may be longer than a key of an index.
+CREATE UNIQUE INDEX migration_table_key ON sqlite_mig.migration_table (migration_id, pg_catalog.md5(source_table));
 COMMENT ON TABLE sqlite_mig.migration_table IS 'the report of a run, a row a table';
 
 CREATE TABLE sqlite_mig.migration_column (
@@ -82,9 +83,10 @@ CREATE TABLE sqlite_mig.migration_column (
     misfits       pg_catalog.int8,
     nulled        pg_catalog.int8,
     note          pg_catalog.text,
-    migrated_by   pg_catalog.name NOT NULL,
-    PRIMARY KEY (migration_id, source_table, source_column)
+    migrated_by   pg_catalog.name NOT NULL
 );
+CREATE UNIQUE INDEX migration_column_key
+    ON sqlite_mig.migration_column (migration_id, pg_catalog.md5(source_table), pg_catalog.md5(source_column));
 COMMENT ON TABLE sqlite_mig.migration_column IS 'what was decided for each column of a run';
 COMMENT ON COLUMN sqlite_mig.migration_column.spelling IS 'values that arrived equal but spelled in another way';
 COMMENT ON COLUMN sqlite_mig.migration_column.misfits IS 'values that did not fit the type that was planned first';

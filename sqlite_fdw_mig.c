@@ -15,6 +15,7 @@
 #include "sfm_fdw.h"
 #include "sfm_migrate.h"
 #include "sfm_progress.h"
+#include "sfm_sqlite.h"
 
 PG_MODULE_MAGIC;
 
@@ -33,6 +34,7 @@ SFM_FUNCTION(sqlite_fdw_mig_progress);
 void
 _PG_init(void)
 {
+	sfm_memory_init();
 	sfm_connection_init();
 	sfm_progress_init();
 #ifdef SFM_FAULTS

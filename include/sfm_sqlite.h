@@ -99,6 +99,9 @@ extern void sfm_column(SfmStmt *stmt, int i, SfmValue *value);	/* i counts from 
 extern int64 sfm_column_int64(SfmStmt *stmt, int i);	/* as SQLite converts it */
 extern char *sfm_column_cstring(SfmStmt *stmt, int i);	/* palloc'd UTF-8, NULL for NULL; ereports on NUL bytes */
 
+/* memory.c */
+extern void sfm_memory_init(void);				/* defines sqlite_fdw_mig.sqlite_memory */
+
 /* quote.c: SQLite's spelling of names and strings; palloc'd */
 extern char *sfm_quote_name(const char *name);		/* "na""me" */
 extern char *sfm_quote_string(const char *text);	/* 'te''xt' */

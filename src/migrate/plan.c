@@ -342,6 +342,12 @@ locks_needed(const SfmPlan *plan)
 	return n;
 }
 
+/*
+ * Bytes of a source column's name: the option "column_name" has to fit, with the rest
+ * of its row of pg_attribute, which has no TOAST table, on one page.
+ */
+#define MAX_COLUMN_NAME 7000
+
 /* PostgreSQL's limits, met before anything moves. */
 static void
 check_limits(const SfmPlan *plan)
@@ -369,6 +375,15 @@ check_limits(const SfmPlan *plan)
 					 errmsg("table \"%s\" has %d columns, and PostgreSQL's tables can have at most %d",
 							table->source->name, table->ncolumns, MaxHeapAttributeNumber),
 					 errhint("Leave columns out by \"types\" with \"skip\", or the table by \"exclude\".")));
+		for (int i = 0; i < table->ncolumns; i++)
+			if (strlen(table->columns[i].source->name) > MAX_COLUMN_NAME)
+				ereport(ERROR,
+						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						 errmsg("the name of column %d of table \"%s\" is too long", i + 1,
+								table->source->name),
+						 errdetail("It has %zu bytes; at most %d can be read through a foreign table.",
+								   strlen(table->columns[i].source->name), MAX_COLUMN_NAME),
+						 errhint("Rename it in the source, or leave the table out by \"exclude\".")));
 	}
 }
 

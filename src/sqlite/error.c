@@ -19,6 +19,7 @@ sqlstate_for(int rc)
 	{
 		case SQLITE_BUSY:
 		case SQLITE_LOCKED:
+		case SQLITE_PROTOCOL:	/* lost too many races for a lock of a WAL-mode file */
 			return ERRCODE_LOCK_NOT_AVAILABLE;
 		case SQLITE_CORRUPT:
 			return ERRCODE_DATA_CORRUPTED;
@@ -65,6 +66,7 @@ hint_for(int rc)
 	{
 		case SQLITE_BUSY:
 		case SQLITE_LOCKED:
+		case SQLITE_PROTOCOL:
 			return "Another process holds a lock on the file. Try again later, or name the file by a foreign server with a longer busy_timeout.";
 		case SQLITE_CORRUPT:
 			return "Check the file with \"PRAGMA integrity_check\" in the sqlite3 program; its \".recover\" command saves what can be read.";
@@ -77,7 +79,7 @@ hint_for(int rc)
 		case SQLITE_READONLY:
 			return "The file needs to be written before it can be read. Open it once with the application or the sqlite3 program.";
 		case SQLITE_NOMEM:
-			return "SQLite has reached its memory limit.";
+			return "SQLite may take as much memory as the setting sqlite_fdw_mig.sqlite_memory says; a superuser can raise it.";
 		default:
 			return NULL;
 	}

@@ -106,6 +106,29 @@ refuse_links(const char *path)
 	pfree(resolved);
 }
 
+/*
+ * What SQLite may open beside the file: it would follow a link there, and wait for a
+ * writer on a FIFO.
+ */
+static void
+check_companions(const char *path)
+{
+	static const char *const suffixes[] = {"-journal", "-wal", "-shm"};
+
+	for (int i = 0; i < lengthof(suffixes); i++)
+	{
+		char	   *name = psprintf("%s%s", path, suffixes[i]);
+		struct stat st;
+
+		if (lstat(name, &st) == 0 && !S_ISREG(st.st_mode))
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"%s\" is not a regular file", name),
+					 errdetail("SQLite would use it with the database beside it.")));
+		pfree(name);
+	}
+}
+
 static bool
 nonempty(const char *path, const char *suffix)
 {
@@ -230,6 +253,8 @@ sfm_file_open(const SfmOpenOptions *options)
 	{
 		char	   *copy = NULL;
 
+		sfm_memory_begin(file);
+		check_companions(file->path);
 		sfm_identify(file->path, &file->identity);
 		sfm_peek_header(file->path, options->vfs, &header);
 		file->access = choose_access(file->path, &header);
@@ -263,6 +288,7 @@ sfm_file_close(SfmFile *file)
 	sfm_finalize_all(file);
 	if (file->db != NULL)
 		(void) sqlite3_close(file->db);
+	sfm_memory_end(file);
 	if (file->copy_dir != NULL)
 		sfm_copy_remove(file->copy_dir);
 	MemoryContextDelete(file->mcxt);
@@ -285,6 +311,7 @@ run(SfmFile *file, const char *sql)
 void
 sfm_file_begin(SfmFile *file)
 {
+	sfm_memory_begin(file);
 	if (file->in_transaction)
 	{
 		/* SQLite rolls back by itself after some errors, and the snapshot is gone. */
@@ -296,6 +323,8 @@ sfm_file_begin(SfmFile *file)
 					 errhint("Start a new transaction.")));
 		return;
 	}
+	if (file->access == SFM_ACCESS_LOCKED)
+		check_companions(file->path);
 	run(file, "BEGIN");
 	file->in_transaction = true;
 	PG_TRY();
@@ -315,11 +344,15 @@ void
 sfm_file_end(SfmFile *file)
 {
 	if (!file->in_transaction)
+	{
+		sfm_memory_end(file);	/* the transaction did not begin */
 		return;
+	}
 	/* Statements that still read would keep the locks. */
 	sfm_finalize_all(file);
 	(void) sqlite3_exec(file->db, "ROLLBACK", NULL, NULL, NULL);
 	file->in_transaction = false;
+	sfm_memory_end(file);
 }
 
 bool

@@ -24,6 +24,9 @@
 /* Virtual machine steps between two looks at pending interrupts: well under 1 ms. */
 #define PROGRESS_STEPS 2000
 
+/* SQLite's page cache; its own default, in the form that means KiB. */
+#define CACHE_SIZE "-2000"
+
 /* Longest sleep between two tries for a lock, in ms. */
 #define BUSY_SLEEP 20
 
@@ -167,6 +170,23 @@ sfm_harden(SfmFile *file)
 		{SQLITE_DBCONFIG_DQS_DDL, 1},
 		{SQLITE_DBCONFIG_DQS_DML, 1},
 	};
+	/* Where the library was built with less, that holds. */
+	static const struct
+	{
+		int			id;
+		int			value;
+	}			limits[] = {
+		{SQLITE_LIMIT_LENGTH, 1000000000},
+		{SQLITE_LIMIT_SQL_LENGTH, 100 * 1024 * 1024},
+		{SQLITE_LIMIT_EXPR_DEPTH, 1000},
+		{SQLITE_LIMIT_COMPOUND_SELECT, 500},
+		{SQLITE_LIMIT_VDBE_OP, 10000000},
+		{SQLITE_LIMIT_FUNCTION_ARG, 127},
+		{SQLITE_LIMIT_ATTACHED, 0},
+		{SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50000},
+		{SQLITE_LIMIT_TRIGGER_DEPTH, 1},
+		{SQLITE_LIMIT_WORKER_THREADS, 0},
+	};
 	sqlite3    *db = file->db;
 
 	for (int i = 0; i < lengthof(config); i++)
@@ -176,9 +196,8 @@ sfm_harden(SfmFile *file)
 		if (rc != SQLITE_OK)
 			sfm_throw(file, rc, NULL);
 	}
-	sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
-	sqlite3_limit(db, SQLITE_LIMIT_TRIGGER_DEPTH, 1);
-	sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
+	for (int i = 0; i < lengthof(limits); i++)
+		sqlite3_limit(db, limits[i].id, Min(limits[i].value, sqlite3_limit(db, limits[i].id, -1)));
 
 	(void) sqlite3_busy_handler(db, busy, file);
 	sqlite3_progress_handler(db, PROGRESS_STEPS, progress, NULL);
@@ -188,6 +207,10 @@ sfm_harden(SfmFile *file)
 	pragma(file, "PRAGMA mmap_size = 0");
 	pragma(file, "PRAGMA cell_size_check = ON");
 	pragma(file, "PRAGMA query_only = ON");
+	/* What a view sorts counts as memory: SQLite's temporary files have no limit. */
+	pragma(file, "PRAGMA temp_store = MEMORY");
+	/* Reads the schema; else a size that the file's header names would hold. */
+	pragma(file, "PRAGMA cache_size = " CACHE_SIZE);
 
 	(void) sqlite3_set_authorizer(db, authorize, NULL);
 }

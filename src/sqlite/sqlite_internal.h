@@ -34,6 +34,7 @@ struct SfmFile
 	int			busy_timeout;	/* ms */
 	int64		busy_since;		/* when the wait for a lock began, µs; 0: not waiting */
 	bool		in_transaction;
+	bool		memory_limited; /* counts among those under SQLite's heap limit */
 	bool		utf16;
 	char		encoding[12];
 	dlist_head	statements;		/* of SfmStmt, prepared and not finalized */
@@ -60,6 +61,10 @@ extern void sfm_finalize_all(SfmFile *file);
 
 /* harden.c */
 extern void sfm_harden(SfmFile *file);
+
+/* memory.c */
+extern void sfm_memory_begin(SfmFile *file);
+extern void sfm_memory_end(SfmFile *file);
 
 /* copy.c */
 extern char *sfm_copy_aside(const char *path, const char *vfs, int busy_timeout,
