@@ -84,6 +84,7 @@ typedef struct SfmTrigger
 
 typedef struct SfmTable
 {
+	int			number;			/* in SfmCatalog.tables */
 	char	   *name;
 	SfmRelKind	kind;
 	char	   *sql;
@@ -106,12 +107,17 @@ typedef struct SfmTable
 	const char *module;			/* virtual table: its module */
 	const char *unreadable;		/* what SQLite said when asked for its columns, or NULL */
 	double		rows_estimate;	/* sqlite_stat1, else the rowid range; -1: unknown */
+	/* from sqlite_sequence, by sfm_catalog_read_counts() */
+	bool		counted;		/* it has an integer for the table */
+	int64		count;			/* the greatest one */
+	bool		odd_count;		/* a row for the table holds no integer */
 } SfmTable;
 
 typedef struct SfmCatalog
 {
 	List	   *tables;			/* of SfmTable, in the order of sqlite_schema, internal ones left out */
 	List	   *internal;		/* names of sqlite_* tables */
+	struct HTAB *by_name;		/* for sfm_catalog_find() */
 } SfmCatalog;
 
 /* Reads the whole catalog within the file's read transaction. */
@@ -123,11 +129,8 @@ extern SfmTable *sfm_catalog_read_table(SfmFile *file, const char *name);
 extern SfmTable *sfm_catalog_find(const SfmCatalog *catalog, const char *name);
 extern int	sfm_table_column(const SfmTable *table, const char *name);	/* -1: none */
 
-/*
- * sqlite_sequence's count for the table (greatest where there are several rows);
- * false when it has none.  *odd is set when the stored value is no integer.
- */
-extern bool sfm_sequence_count(SfmFile *file, const char *table, int64 *count, bool *odd);
+/* Fills in what sqlite_sequence counted for each table. */
+extern void sfm_catalog_read_counts(SfmFile *file, SfmCatalog *catalog);
 
 /* Equal as SQLite compares names: ASCII case ignored. */
 extern bool sfm_names_equal(const char *a, const char *b);

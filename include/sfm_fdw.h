@@ -91,6 +91,7 @@ typedef struct SfmScanSink SfmScanSink;
 struct SfmScanSink
 {
 	Oid			relid;			/* the foreign table */
+	const SfmTable *table;		/* what it reads, for the planner */
 	MemoryContext mcxt;			/* where the sink and what it collects live */
 	int			ncolumns;		/* live columns of the foreign table, in order */
 	SfmSinkColumn *columns;

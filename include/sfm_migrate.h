@@ -240,6 +240,7 @@ struct SfmPlanTable
 	int64		rejected_rows;
 	int64		fast_rows;
 	Tuplestorestate *rejects;	/* rows kept out, for rejected_row; NULL: none */
+	List	   *sequences;		/* that its columns own; sequences.c */
 	bool		has_sequence;
 	int64		sequence_value;
 	int64		target_bytes;
@@ -299,6 +300,7 @@ struct SfmPlan
 	SfmSource  *source;
 	SfmCatalog *catalog;
 	List	   *tables;			/* of SfmPlanTable, parents before children */
+	SfmPlanTable **by_source;	/* the same by SfmTable.number; NULL: not moved */
 	List	   *objects;		/* of SfmObject */
 	List	   *aside;			/* of SfmAside: what steps aside while existing targets are loaded */
 	char	   *definitions;	/* of what may step aside, as it was */
@@ -439,6 +441,7 @@ extern char *sfm_ddl_owner(const SfmPlan *plan, const SfmPlanTable *table);
 extern SfmPlanColumn *sfm_counting_column(const SfmPlanTable *table);
 extern SfmPlanColumn *sfm_identity_column(const SfmPlanTable *table);
 extern int64 sfm_source_reached(const SfmPlan *plan, const SfmPlanTable *table);
+extern void sfm_find_sequences(SfmPlan *plan);
 extern void sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table);
 
 /* load.c, receiver.c: rows */
@@ -496,6 +499,7 @@ extern void sfm_exec(const char *sql);
 extern void sfm_execf(const char *fmt,...) pg_attribute_printf(1, 2);
 extern ErrorData *sfm_subtransaction(bool (*work) (void *arg), void *arg);
 extern void sfm_in_subtransaction(bool (*work) (void *arg), void *arg);
+extern bool sfm_try(bool (*work) (void *arg), void *arg);
 extern bool sfm_try_exec(const char *sql, int *sqlstate, char **message);
 extern int64 sfm_query_int64(const char *sql, bool *isnull);
 extern char *sfm_query_text(const char *sql);

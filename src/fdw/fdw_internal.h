@@ -20,7 +20,7 @@
 typedef struct SfmForeignRel
 {
 	SfmFile    *file;
-	SfmTable   *table;
+	const SfmTable *table;
 	int			natts;
 	SfmForeignColumn *columns;	/* one an attribute; attnum 0: dropped */
 	int		   *numbers;		/* the column in table->columns; -1: it has none such */

@@ -95,13 +95,14 @@ sfm_foreign_rel_read(Oid relid, Oid serverid)
 {
 	SfmForeignRel  *source = palloc0(sizeof(SfmForeignRel));
 	Relation	rel = table_open(relid, NoLock);
+	SfmScanSink *sink = sfm_sink_find(relid);
 	char	   *name;
 
 	name = sfm_foreign_table(relid, &source->columns);
 	source->natts = RelationGetNumberOfAttributes(rel);
 	table_close(rel, NoLock);
 	source->file = sfm_connection_for_server(serverid);
-	source->table = sfm_catalog_read_table(source->file, name);
+	source->table = sink ? sink->table : sfm_catalog_read_table(source->file, name);
 	if (source->table == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
@@ -243,7 +244,7 @@ estimate_fetched(PlannerInfo *root, RelOptInfo *rel, List *remote, List *pushed_
 				 bool *by_lookup)
 {
 	SfmForeignRel  *source = rel->fdw_private;
-	SfmTable   *table = source->table;
+	const SfmTable *table = source->table;
 	double		rows = source->tuples *
 		clauselist_selectivity(root, remote, rel->relid, JOIN_INNER, NULL);
 	double		keys = 1;

@@ -122,17 +122,82 @@ create_object(SfmPlan *plan, SfmObject *object)
 		sfm_leave_out(object, failure_note(object, sqlstate, message));
 }
 
+/*
+ * Objects of small tables share a subtransaction: its end looks at every file that
+ * the call has made so far, which would be quadratic in the number of tables.
+ */
+#define BATCH_OBJECTS 100
+#define BATCH_ROWS 10000		/* of all tables that a batch reads: what a failure makes anew */
+
+/* Rows that making an object reads. */
+static int64
+rows_read(const SfmObject *object)
+{
+	int64		rows = object->table ? object->table->target_rows + object->table->rows_before : 0;
+
+	return object->parent ?
+		rows + object->parent->target_rows + object->parent->rows_before : rows;
+}
+
+/* Makes a batch of objects; an error undoes them all. */
+static bool
+create_batch(void *arg)
+{
+	ListCell   *lc;
+
+	foreach(lc, (List *) arg)
+	{
+		SfmObject  *object = lfirst(lc);
+
+		sfm_exec(object->target_sql);
+		if (object->extra_sql)
+			sfm_exec(object->extra_sql);
+	}
+	return true;
+}
+
+/* Makes them together, or each for itself where one fails. */
+static void
+create_together(SfmPlan *plan, List *objects)
+{
+	bool		good = list_length(objects) > 1 && sfm_try(create_batch, objects);
+	ListCell   *lc;
+
+	foreach(lc, objects)
+	{
+		SfmObject  *object = lfirst(lc);
+
+		if (!good)
+			create_object(plan, object);
+		else if (object->extra_sql)
+			object->target_sql = psprintf("%s; %s", object->target_sql, object->extra_sql);
+	}
+}
+
 /* Makes all objects of one phase. */
 void
 sfm_create_objects(SfmPlan *plan, SfmPhase phase)
 {
+	List	   *batch = NIL;
+	int64		batch_rows = 0;
 	ListCell   *lc;
 
 	foreach(lc, plan->objects)
 	{
 		SfmObject  *object = lfirst(lc);
+		int64		rows;
 
-		if (object->phase == phase && object->target_sql)
-			create_object(plan, object);
+		if (object->phase != phase || object->target_sql == NULL)
+			continue;
+		rows = rows_read(object);
+		if (list_length(batch) == BATCH_OBJECTS || batch_rows + rows > BATCH_ROWS)
+		{
+			create_together(plan, batch);
+			batch = NIL;
+			batch_rows = 0;
+		}
+		batch = lappend(batch, object);
+		batch_rows += rows;
 	}
+	create_together(plan, batch);
 }

@@ -111,6 +111,7 @@ make_sink(const SfmPlan *plan, SfmPlanTable *table)
 	SfmType    *types = palloc(sizeof(SfmType) * table->ncolumns);
 
 	sink->relid = table->foreign_relid;
+	sink->table = table->source;
 	sink->mcxt = plan->mcxt;
 	sink->ncolumns = table->ncolumns;
 	sink->columns = palloc0(sizeof(SfmSinkColumn) * table->ncolumns);

@@ -49,16 +49,9 @@ sfm_note(SfmPlanTable *table, const char *fmt,...)
 SfmPlanTable *
 sfm_plan_find(const SfmPlan *plan, const char *source_table)
 {
-	ListCell   *lc;
+	SfmTable   *source = sfm_catalog_find(plan->catalog, source_table);
 
-	foreach(lc, plan->tables)
-	{
-		SfmPlanTable *table = lfirst(lc);
-
-		if (sfm_names_equal(table->source->name, source_table))
-			return table;
-	}
-	return NULL;
+	return source ? plan->by_source[source->number] : NULL;
 }
 
 /* The plan of a source column by its number; NULL when it is not moved. */
@@ -298,6 +291,7 @@ plan_tables(SfmPlan *plan)
 										   plan->options->exclude);
 	ListCell   *lc;
 
+	plan->by_source = palloc0(sizeof(SfmPlanTable *) * Max(list_length(plan->catalog->tables), 1));
 	foreach(lc, plan->catalog->internal)
 		leave_out(add_object(plan, "table", lfirst(lc), lfirst(lc), NULL),
 				  "It is an internal table of SQLite.");
@@ -307,7 +301,8 @@ plan_tables(SfmPlan *plan)
 		bool		is_chosen = chosen[foreach_current_index(lc)];
 
 		if (is_chosen && source->kind == SFM_REL_TABLE && source->unreadable == NULL)
-			plan->tables = lappend(plan->tables, plan_table(plan, source));
+			plan->tables = lappend(plan->tables,
+								   plan->by_source[source->number] = plan_table(plan, source));
 		else
 			plan_left_out(plan, source, is_chosen);
 	}
@@ -549,6 +544,7 @@ sfm_plan_build(const SfmOptions *options, SfmSource *source)
 	SfmPlan    *plan = start_plan(options, source);
 	Oid			schema = get_namespace_oid(options->target_schema, true);
 
+	sfm_catalog_read_counts(source->file, plan->catalog);
 	plan->schema_exists = OidIsValid(schema);
 	plan_targets(plan, schema);
 	reserve_existing(plan, schema);

@@ -202,6 +202,7 @@ finish_tables(SfmPlan *plan)
 	int			done = 0;
 
 	sfm_progress_phase("verifying");
+	sfm_find_sequences(plan);
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
@@ -237,7 +238,6 @@ hand_over(SfmPlan *plan)
 	{
 		SfmPlanTable *table = lfirst(lc);
 		ListCell   *statement;
-		bool		isnull;
 
 		if (table->status == SFM_STATUS_SKIPPED)
 			continue;
@@ -245,9 +245,36 @@ hand_over(SfmPlan *plan)
 			sfm_exec(sfm_ddl_owner(plan, table));
 		foreach(statement, table->restore)
 			sfm_exec(lfirst(statement));
-		table->target_bytes = sfm_query_int64(psprintf("SELECT pg_total_relation_size(%u)", table->relid),
-											  &isnull);
 	}
+}
+
+/* The sizes of all targets, by one query. */
+static void
+measure_targets(SfmPlan *plan)
+{
+	StringInfoData relids;
+	ListCell   *lc;
+
+	/* one entry a table: skipped ones that do not exist have 0, and no size */
+	initStringInfo(&relids);
+	foreach(lc, plan->tables)
+		appendStringInfo(&relids, "%s%u", relids.len ? "," : "",
+						 ((SfmPlanTable *) lfirst(lc))->relid);
+	if (SPI_execute(psprintf("SELECT pg_total_relation_size(t.oid) FROM"
+							 " unnest('{%s}'::oid[]) WITH ORDINALITY t (oid, n) ORDER BY t.n",
+							 relids.data), false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the sizes of tables");
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+		bool		isnull;
+
+		table->target_bytes = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[foreach_current_index(lc)],
+														  SPI_tuptable->tupdesc, 1, &isnull));
+		if (isnull)
+			table->target_bytes = 0;
+	}
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /*
@@ -301,6 +328,7 @@ run_plan(SfmPlan *plan)
 	if (plan->options->scope != SFM_SCOPE_SCHEMA)
 		sfm_staging_drop(plan);
 	hand_over(plan);
+	measure_targets(plan);
 	sfm_exec("SET CONSTRAINTS ALL IMMEDIATE");
 	sfm_plan_misfit_notes(plan);
 	sfm_final_notes(plan);

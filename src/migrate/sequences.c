@@ -3,8 +3,9 @@
  *		The next INSERT gets a free id: sequences are set past the data and past what
  *		SQLite's AUTOINCREMENT counted.
  *
- * Always by ALTER ... RESTART, which is transactional: setval() is not, and a run
- * that is rolled back would leave the sequence moved.  Never backwards.
+ * By ALTER ... RESTART, which is transactional: setval() is not, and a run that is
+ * rolled back would leave the sequence moved.  A sequence that this very call made
+ * goes away with it, and there setval() saves a file.  Never backwards.
  */
 #include "postgres.h"
 
@@ -18,6 +19,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -37,6 +39,7 @@ typedef struct OwnedSequence
 	int64		increment;
 	int64		min;
 	int64		max;
+	bool		fresh;			/* made by this call: nothing was drawn from it yet */
 } OwnedSequence;
 
 /* The identity column of a table that is created; NULL without one. */
@@ -86,7 +89,7 @@ owned_sequences(const char *condition)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(mcxt);
-		OwnedSequence *sequence = palloc(sizeof(OwnedSequence));
+		OwnedSequence *sequence = palloc0(sizeof(OwnedSequence));
 		HeapTuple	row = rows->vals[i];
 		bool		isnull;
 
@@ -124,6 +127,31 @@ note_reached(Reached *reached, int64 value)
 	reached->any = true;
 }
 
+/* Makes next the value that the sequence gives next. */
+static void
+restart(const OwnedSequence *sequence, int64 next)
+{
+	if (sequence->fresh)
+		(void) DirectFunctionCall3(setval3_oid, ObjectIdGetDatum(sequence->seqid),
+								   Int64GetDatum(next), BoolGetDatum(false));
+	else
+		sfm_execf("ALTER SEQUENCE %s RESTART WITH %lld", sequence->sequence, (long long) next);
+}
+
+/* What a sequence counts on from: the value before the one that it gives next. */
+static int64
+counts_from(const OwnedSequence *sequence)
+{
+	bool		isnull;
+
+	if (sequence->fresh)
+		return sequence->min - 1;	/* it starts at its least value and goes up by 1 */
+	return sfm_query_int64(psprintf("SELECT CASE WHEN is_called THEN last_value::numeric ELSE"
+									" greatest(least(last_value::numeric - %lld, 9223372036854775807), -9223372036854775808) END::bigint"
+									" FROM %s", (long long) sequence->increment, sequence->sequence),
+						   &isnull);
+}
+
 /*
  * Moves a sequence so that its next value lies past what was reached, never
  * backwards.  *old and *new are what it counts on from.
@@ -132,13 +160,9 @@ note_reached(Reached *reached, int64 value)
 static bool
 advance(const OwnedSequence *sequence, const Reached *reached, int64 *old, int64 *new)
 {
-	bool		isnull;
 	int64		next;
 
-	*old = sfm_query_int64(psprintf("SELECT CASE WHEN is_called THEN last_value::numeric ELSE"
-									" greatest(least(last_value::numeric - %lld, 9223372036854775807), -9223372036854775808) END::bigint"
-									" FROM %s", (long long) sequence->increment, sequence->sequence),
-						   &isnull);
+	*old = counts_from(sequence);
 	*new = *old;
 	if (!reached->any || (reached->up ? reached->value <= *old : reached->value >= *old))
 		return true;
@@ -147,8 +171,7 @@ advance(const OwnedSequence *sequence, const Reached *reached, int64 *old, int64
 		next > sequence->max)
 	{
 		/* The next value is one that is taken: an INSERT fails instead of repeating it. */
-		sfm_execf("ALTER SEQUENCE %s RESTART WITH %lld", sequence->sequence,
-				  (long long) Min(reached->value, sequence->max));
+		restart(sequence, Min(reached->value, sequence->max));
 		return false;
 	}
 	if (next < sequence->min)
@@ -156,7 +179,7 @@ advance(const OwnedSequence *sequence, const Reached *reached, int64 *old, int64
 		*new = *old;
 		return true;
 	}
-	sfm_execf("ALTER SEQUENCE %s RESTART WITH %lld", sequence->sequence, (long long) next);
+	restart(sequence, next);
 	return true;
 }
 
@@ -177,6 +200,24 @@ column_reached(const OwnedSequence *sequence, int64 *reached)
 	return !isnull;
 }
 
+/* The greatest id of a source table whose INTEGER PRIMARY KEY is its rowid; false: no row. */
+static bool
+greatest_rowid(SfmFile *file, const SfmTable *table, int64 *id)
+{
+	const char *column = table->columns[table->rowid_column].name;
+	SfmStmt    *stmt = sfm_prepare(file, psprintf("SELECT max(s.%s) FROM main.%s s",
+												  sfm_quote_name(column),
+												  sfm_quote_name(table->name)),
+								   table->name);
+	SfmValue	value = {SFM_NULL};
+
+	if (sfm_step(stmt))
+		sfm_column(stmt, 0, &value);
+	sfm_finalize(stmt);
+	*id = value.u.i;
+	return value.cls == SFM_INTEGER;
+}
+
 /*
  * How far the ids of a table that will be created go in the source, by its rows and
  * by AUTOINCREMENT; 0 where they start at 1, or the table has no identity column.
@@ -187,48 +228,94 @@ sfm_source_reached(const SfmPlan *plan, const SfmPlanTable *table)
 	SfmPlanColumn *column = sfm_identity_column(table) ? sfm_identity_column(table) :
 		sfm_counting_column(table);
 	int64		reached = 0;
-	int64		count;
-	bool		odd;
+	int64		value;
 
 	if (column == NULL)
 		return 0;
-	if (plan->options->scope != SFM_SCOPE_SCHEMA)
-	{
-		SfmStmt    *stmt = sfm_prepare(plan->source->file,
-									   psprintf("SELECT max(s.%s) FROM main.%s s",
-												sfm_quote_name(column->source->name),
-												sfm_quote_name(table->source->name)),
-									   table->source->name);
-
-		if (sfm_step(stmt))
-			reached = Max(reached, sfm_column_int64(stmt, 0));
-		sfm_finalize(stmt);
-	}
-	if (sfm_sequence_count(plan->source->file, table->source->name, &count, &odd))
-		reached = Max(reached, count);
+	if (plan->options->scope != SFM_SCOPE_SCHEMA &&
+		greatest_rowid(plan->source->file, table->source, &value))
+		reached = Max(reached, value);
+	if (table->source->counted)
+		reached = Max(reached, table->source->count);
 	return reached;
 }
 
+static int
+by_relid(const ListCell *a, const ListCell *b)
+{
+	Oid			left = ((const SfmPlanTable *) lfirst(a))->relid;
+	Oid			right = ((const SfmPlanTable *) lfirst(b))->relid;
+
+	return left < right ? -1 : left > right;
+}
+
 /*
- * After the rows of a table are there: sets the sequences of its columns, and
- * table->sequence_value to what the ids count on from.
+ * Finds the sequences of all tables of the plan.  By one query, whose planning
+ * alone costs more than the rest of what a small table needs.
+ */
+void
+sfm_find_sequences(SfmPlan *plan)
+{
+	List	   *tables = NIL;
+	List	   *sequences;
+	StringInfoData relids;
+	ListCell   *lc;
+	int			i = 0;
+
+	initStringInfo(&relids);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (table->status == SFM_STATUS_SKIPPED)
+			continue;
+		tables = lappend(tables, table);
+		appendStringInfo(&relids, "%s%u", relids.len ? "," : "", table->relid);
+	}
+	list_sort(tables, by_relid);
+	sequences = owned_sequences(psprintf("c.oid = ANY ('{%s}'::oid[])", relids.data));
+	/* both lists are in the order of the tables' OIDs */
+	foreach(lc, sequences)
+	{
+		OwnedSequence *sequence = lfirst(lc);
+		SfmPlanTable *table = list_nth(tables, i);
+
+		while (table->relid != sequence->relid)
+			table = list_nth(tables, ++i);
+		sequence->fresh = !table->exists && sequence->increment == 1;
+		table->sequences = lappend(table->sequences, sequence);
+	}
+}
+
+/* How far the ids of a sequence's column go in the rows that are there. */
+static bool
+rows_reached(const SfmPlan *plan, const SfmPlanTable *table, const OwnedSequence *sequence,
+			 bool is_rowid, int64 *reached)
+{
+	/* All rows of the source are there: SQLite knows its greatest rowid without a search. */
+	if (is_rowid && sequence->fresh && table->loaded && table->rejected_rows == 0)
+		return greatest_rowid(plan->source->file, table->source, reached);
+	return column_reached(sequence, reached);
+}
+
+/*
+ * After the rows of a table are there, and sfm_find_sequences() was called: sets the
+ * sequences of its columns, and table->sequence_value to what the ids count on from.
  */
 void
 sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table)
 {
-	List	   *sequences = owned_sequences(psprintf("c.oid = %u", table->relid));
 	SfmPlanColumn *rowid = table->source->rowid_column < 0 ? NULL :
 		sfm_plan_column(table, table->source->rowid_column);
 	ListCell   *lc;
 
-	foreach(lc, sequences)
+	foreach(lc, table->sequences)
 	{
 		OwnedSequence *sequence = lfirst(lc);
 		bool		is_rowid = rowid && strcmp(rowid->target, sequence->column) == 0;
 		Reached		reached = {false, 0, sequence->increment > 0};
 		int64		value;
 		int64		old;
-		bool		odd = false;
 
 		if (!sfm_table_ownercheck(sequence->seqid, GetUserId()))
 		{
@@ -236,12 +323,11 @@ sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table)
 					 sequence->sequence);
 			continue;
 		}
-		if (column_reached(sequence, &value))
+		if (rows_reached(plan, table, sequence, is_rowid, &value))
 			note_reached(&reached, value);
-		if (is_rowid && reached.up &&
-			sfm_sequence_count(plan->source->file, table->source->name, &value, &odd))
-			note_reached(&reached, value);
-		if (odd)
+		if (is_rowid && reached.up && table->source->counted)
+			note_reached(&reached, table->source->count);
+		if (is_rowid && reached.up && table->source->odd_count)
 			sfm_note(table, "Its row in sqlite_sequence holds no integer and was ignored.");
 		if (!advance(sequence, &reached, &old, &value))
 			sfm_note(table, "Column %s holds the last value of its sequence; no id is left for the next INSERT.",
@@ -334,6 +420,7 @@ sfm_fix_sequences(FunctionCallInfo fcinfo)
 	List	   *exclude = sfm_text_list(fcinfo, 3, "exclude");
 	Oid			nspid;
 	SfmSource  *source = NULL;
+	SfmCatalog *catalog;
 	List	   *chosen = NIL;
 	List	   *sequences;
 	ListCell   *lc;
@@ -352,7 +439,9 @@ sfm_fix_sequences(FunctionCallInfo fcinfo)
 	else
 	{
 		source = sfm_source_open(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-		chosen = sfm_selected_tables(sfm_catalog_read(source->file), include, exclude);
+		catalog = sfm_catalog_read(source->file);
+		sfm_catalog_read_counts(source->file, catalog);
+		chosen = sfm_selected_tables(catalog, include, exclude);
 	}
 	foreach(lc, sequences)
 	{
@@ -361,7 +450,6 @@ sfm_fix_sequences(FunctionCallInfo fcinfo)
 		const SfmTable *from = source ? source_table(chosen, nspid, sequence) : NULL;
 		int64		old;
 		int64		value;
-		bool		odd;
 
 		/* With a source, other tables than its chosen ones are not meant. */
 		if (source && from == NULL)
@@ -372,9 +460,8 @@ sfm_fix_sequences(FunctionCallInfo fcinfo)
 		LockRelationOid(sequence->relid, ShareRowExclusiveLock);
 		if (column_reached(sequence, &value))
 			note_reached(&reached, value);
-		if (from && reached.up && serves_rowid(from, sequence) &&
-			sfm_sequence_count(source->file, from->name, &value, &odd))
-			note_reached(&reached, value);
+		if (from && reached.up && from->counted && serves_rowid(from, sequence))
+			note_reached(&reached, from->count);
 		if (!advance(sequence, &reached, &old, &value))
 			ereport(WARNING,
 					(errmsg("column \"%s\" of table %s holds the last value of its sequence",

@@ -118,6 +118,23 @@ sfm_in_subtransaction(bool (*work) (void *arg), void *arg)
 		ReThrowError(error);
 }
 
+/*
+ * The same; false when it failed in a way that concerns it alone.  Any other error is
+ * raised.
+ */
+bool
+sfm_try(bool (*work) (void *arg), void *arg)
+{
+	ErrorData  *error = subtransaction(work, arg);
+
+	if (error == NULL)
+		return true;
+	if (!costs_only_itself(error->sqlerrcode))
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
+}
+
 static bool
 exec_work(void *arg)
 {

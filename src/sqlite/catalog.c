@@ -14,21 +14,46 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/hsearch.h"
 
 #include "sfm_catalog.h"
 #include "sqlite_internal.h"
 
-/* Statements that are prepared once and used for every table. */
+/*
+ * What is read of the tables without an index (sqlite_schema, sqlite_stat1,
+ * sqlite_sequence) is read once for all tables: once a table would be quadratic in
+ * their number.  Names are looked up by a hash of their folded form.
+ */
+typedef struct SfmNameMap
+{
+	uint32		hash;			/* the key */
+	List	   *entries;		/* of NameEntry, in the order in which they came */
+} SfmNameMap;
+
+typedef struct NameEntry
+{
+	const char *name;
+	void	   *value;
+} NameEntry;
+
+/* A row of sqlite_stat1. */
+typedef struct Statistics
+{
+	char	   *index;			/* NULL: of the table */
+	char	   *text;
+} Statistics;
+
+/* Statements that are prepared once and used for every table, and what was read once. */
 typedef struct CatalogReader
 {
 	SfmFile    *file;
 	SfmStmt    *columns;
 	SfmStmt    *indexes;
 	SfmStmt    *index_columns;
-	SfmStmt    *index_sql;
 	SfmStmt    *foreign_keys;
-	SfmStmt    *triggers;
-	SfmStmt    *statistics;		/* NULL: no sqlite_stat1 */
+	HTAB	   *index_sql;		/* by index: text */
+	HTAB	   *triggers;		/* by table: SfmTrigger */
+	HTAB	   *statistics;		/* by table: Statistics */
 } CatalogReader;
 
 /* Equal as SQLite compares names: ASCII letters fold, nothing else. */
@@ -51,20 +76,72 @@ sfm_table_column(const SfmTable *table, const char *name)
 	return -1;
 }
 
+static uint32
+hash_name(const char *name)
+{
+	uint32		hash = 2166136261u; /* FNV-1a */
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char) pg_ascii_tolower((unsigned char) *name)) * 16777619u;
+	return hash;
+}
+
+/* An empty map, in CurrentMemoryContext. */
+static HTAB *
+name_map_create(void)
+{
+	HASHCTL		control = {0};
+
+	control.keysize = sizeof(uint32);
+	control.entrysize = sizeof(SfmNameMap);
+	control.hcxt = CurrentMemoryContext;
+	return hash_create("SQLite names", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void
+name_map_add(HTAB *map, const char *name, void *value)
+{
+	uint32		hash = hash_name(name);
+	NameEntry  *entry = palloc(sizeof(NameEntry));
+	SfmNameMap *slot;
+	bool		found;
+
+	slot = hash_search(map, &hash, HASH_ENTER, &found);
+	if (!found)
+		slot->entries = NIL;
+	entry->name = name;
+	entry->value = value;
+	slot->entries = lappend(slot->entries, entry);
+}
+
+/* All values under that name (ASCII case ignored), in the order in which they came. */
+static List *
+name_map_get(HTAB *map, const char *name)
+{
+	uint32		hash = hash_name(name);
+	SfmNameMap *slot = hash_search(map, &hash, HASH_FIND, NULL);
+	List	   *values = NIL;
+	ListCell   *lc;
+
+	if (slot == NULL)
+		return NIL;
+	foreach(lc, slot->entries)
+	{
+		NameEntry  *entry = lfirst(lc);
+
+		if (sfm_names_equal(entry->name, name))
+			values = lappend(values, entry->value);
+	}
+	return values;
+}
+
 /* The table or view with that name; NULL when there is none. */
 SfmTable *
 sfm_catalog_find(const SfmCatalog *catalog, const char *name)
 {
-	ListCell   *lc;
+	List	   *found = name_map_get(catalog->by_name, name);
 
-	foreach(lc, catalog->tables)
-	{
-		SfmTable   *table = lfirst(lc);
-
-		if (sfm_names_equal(table->name, name))
-			return table;
-	}
-	return NULL;
+	return found ? linitial(found) : NULL;
 }
 
 static bool
@@ -82,7 +159,86 @@ schema_has_table(SfmFile *file, const char *name)
 }
 
 static void
-reader_init(CatalogReader *reader, SfmFile *file)
+start(SfmStmt *stmt, const char *name)
+{
+	sfm_reset(stmt);
+	sfm_bind_text(stmt, 1, name, strlen(name));
+}
+
+/* The SQL of all indexes, or of one table's, by name. */
+static void
+read_index_sql(CatalogReader *reader, const char *table)
+{
+	SfmStmt    *stmt = sfm_prepare(reader->file,
+								   "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
+								   " AND (?1 IS NULL OR name IN (SELECT name FROM pragma_index_list(?1)))",
+								   NULL);
+
+	reader->index_sql = name_map_create();
+	if (table)
+		start(stmt, table);
+	while (sfm_step(stmt))
+	{
+		char	   *name = sfm_column_cstring(stmt, 0);
+
+		name_map_add(reader->index_sql, name, sfm_column_cstring(stmt, 1));
+	}
+	sfm_finalize(stmt);
+}
+
+/* All triggers, or one table's. */
+static void
+read_triggers(CatalogReader *reader, const char *table)
+{
+	SfmStmt    *stmt = sfm_prepare(reader->file,
+								   "SELECT tbl_name, name, sql FROM sqlite_schema WHERE type = 'trigger'"
+								   " AND (?1 IS NULL OR tbl_name = ?1 COLLATE NOCASE) ORDER BY rowid",
+								   NULL);
+
+	reader->triggers = name_map_create();
+	if (table)
+		start(stmt, table);
+	while (sfm_step(stmt))
+	{
+		SfmTrigger *trigger = palloc(sizeof(SfmTrigger));
+		char	   *of_table = sfm_column_cstring(stmt, 0);
+
+		trigger->name = sfm_column_cstring(stmt, 1);
+		trigger->sql = sfm_column_cstring(stmt, 2);
+		name_map_add(reader->triggers, of_table ? of_table : "", trigger);
+	}
+	sfm_finalize(stmt);
+}
+
+/* What ANALYZE left in the file of all tables, or of one. */
+static void
+read_all_statistics(CatalogReader *reader, const char *table)
+{
+	SfmStmt    *stmt;
+
+	reader->statistics = name_map_create();
+	if (!schema_has_table(reader->file, "sqlite_stat1"))
+		return;
+	stmt = sfm_prepare(reader->file,
+					   "SELECT tbl, idx, stat FROM sqlite_stat1 WHERE tbl IS NOT NULL"
+					   " AND (?1 IS NULL OR tbl = ?1 COLLATE NOCASE)", NULL);
+	if (table)
+		start(stmt, table);
+	while (sfm_step(stmt))
+	{
+		Statistics *statistics = palloc(sizeof(Statistics));
+		char	   *of_table = sfm_column_cstring(stmt, 0);
+
+		statistics->index = sfm_column_cstring(stmt, 1);
+		statistics->text = sfm_column_cstring(stmt, 2);
+		name_map_add(reader->statistics, of_table, statistics);
+	}
+	sfm_finalize(stmt);
+}
+
+/* Prepares to read all tables, or one (table not NULL). */
+static void
+reader_init(CatalogReader *reader, SfmFile *file, const char *table)
 {
 	reader->file = file;
 	reader->columns = sfm_prepare(file,
@@ -94,26 +250,12 @@ reader_init(CatalogReader *reader, SfmFile *file)
 	reader->index_columns = sfm_prepare(file,
 										"SELECT cid, \"desc\", coll FROM pragma_index_xinfo(?1)"
 										" WHERE key ORDER BY seqno", NULL);
-	reader->index_sql = sfm_prepare(file,
-									"SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?1",
-									NULL);
 	reader->foreign_keys = sfm_prepare(file,
 									   "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete, match"
 									   " FROM pragma_foreign_key_list(?1) ORDER BY id DESC, seq", NULL);
-	reader->triggers = sfm_prepare(file,
-								   "SELECT name, sql FROM sqlite_schema"
-								   " WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY rowid",
-								   NULL);
-	reader->statistics = schema_has_table(file, "sqlite_stat1") ?
-		sfm_prepare(file, "SELECT stat FROM sqlite_stat1 WHERE tbl = ?1 COLLATE NOCASE"
-					" AND (?2 IS NULL OR idx = ?2 COLLATE NOCASE) LIMIT 1", NULL) : NULL;
-}
-
-static void
-start(SfmStmt *stmt, const char *name)
-{
-	sfm_reset(stmt);
-	sfm_bind_text(stmt, 1, name, strlen(name));
+	read_index_sql(reader, table);
+	read_triggers(reader, table);
+	read_all_statistics(reader, table);
 }
 
 /* Numbers of sqlite_stat1's text: rows, and rows a key; false when there are none. */
@@ -122,35 +264,34 @@ read_statistics(CatalogReader *reader, const char *table, const char *index,
 				double *rows, int64 *rows_per_key)
 {
 	bool		found = false;
+	char	   *p = NULL;
+	ListCell   *lc;
 
-	if (reader->statistics == NULL)
-		return false;
-	start(reader->statistics, table);
-	if (index)
-		sfm_bind_text(reader->statistics, 2, index, strlen(index));
-	else
-		sfm_bind_null(reader->statistics, 2);
-	if (sfm_step(reader->statistics))
+	foreach(lc, name_map_get(reader->statistics, table))
 	{
-		char	   *text = sfm_column_cstring(reader->statistics, 0);
-		char	   *p = text;
-		double		value;
-		char	   *end;
+		Statistics *statistics = lfirst(lc);
 
-		/* "rows keys-of-1-column keys-of-2-columns ... words" */
-		for (bool first = true; p != NULL; first = false)
+		if (index == NULL || (statistics->index && sfm_names_equal(statistics->index, index)))
 		{
-			value = strtod(p, &end);
-			if (end == p || value < 0 || value > 9e18)
-				break;
-			if (first)
-				*rows = value;
-			*rows_per_key = (int64) value;
-			found = true;
-			p = end;
+			p = statistics->text;
+			break;
 		}
 	}
-	sfm_reset(reader->statistics);
+
+	/* "rows keys-of-1-column keys-of-2-columns ... words" */
+	for (bool first = true; p != NULL; first = false)
+	{
+		char	   *end;
+		double		value = strtod(p, &end);
+
+		if (end == p || value < 0 || value > 9e18)
+			break;
+		if (first)
+			*rows = value;
+		*rows_per_key = (int64) value;
+		found = true;
+		p = end;
+	}
 	return found;
 }
 
@@ -355,13 +496,11 @@ read_indexes(CatalogReader *reader, SfmTable *table)
 	foreach(lc, table->indexes)
 	{
 		SfmIndex   *index = lfirst(lc);
+		List	   *sql = name_map_get(reader->index_sql, index->name);
 		double		rows;
 
 		read_index_columns(reader, index);
-		start(reader->index_sql, index->name);
-		if (sfm_step(reader->index_sql))
-			index->sql = sfm_column_cstring(reader->index_sql, 0);
-		sfm_reset(reader->index_sql);
+		index->sql = sql ? linitial(sql) : NULL;
 		if (index->sql)
 		{
 			SfmParseError error;
@@ -464,21 +603,6 @@ read_foreign_keys(CatalogReader *reader, SfmTable *table)
 }
 
 static void
-read_triggers(CatalogReader *reader, SfmTable *table)
-{
-	start(reader->triggers, table->name);
-	while (sfm_step(reader->triggers))
-	{
-		SfmTrigger *trigger = palloc(sizeof(SfmTrigger));
-
-		trigger->name = sfm_column_cstring(reader->triggers, 0);
-		trigger->sql = sfm_column_cstring(reader->triggers, 1);
-		table->triggers = lappend(table->triggers, trigger);
-	}
-	sfm_reset(reader->triggers);
-}
-
-static void
 parse_definition(SfmTable *table)
 {
 	SfmParseError error;
@@ -543,7 +667,7 @@ read_details(CatalogReader *reader, SfmTable *table)
 		read_indexes(reader, table);
 		read_foreign_keys(reader, table);
 	}
-	read_triggers(reader, table);
+	table->triggers = name_map_get(reader->triggers, table->name);
 	read_keys(table);
 	if (!read_statistics(reader, table->name, NULL, &table->rows_estimate, &ignored))
 		table->rows_estimate = table->rowid_name ? rowid_range(reader->file, table) : -1;
@@ -568,9 +692,12 @@ read_entry(SfmStmt *stmt)
 	return table;
 }
 
+/* The list is made once: as a function in the join it would be made anew for each name. */
 #define ENTRIES \
-	"SELECT s.name, l.type, l.wr, l.strict, s.sql" \
-	" FROM sqlite_schema s JOIN pragma_table_list l ON l.schema = 'main' AND l.name = s.name" \
+	"WITH l AS MATERIALIZED (SELECT name, type, wr, strict FROM pragma_table_list" \
+	"                         WHERE schema = 'main')" \
+	" SELECT s.name, l.type, l.wr, l.strict, s.sql" \
+	" FROM sqlite_schema s JOIN l ON l.name = s.name" \
 	" WHERE s.type IN ('table', 'view')"
 
 /*
@@ -585,7 +712,8 @@ sfm_catalog_read(SfmFile *file)
 	SfmStmt    *stmt;
 	ListCell   *lc;
 
-	reader_init(&reader, file);
+	catalog->by_name = name_map_create();
+	reader_init(&reader, file, NULL);
 	stmt = sfm_prepare(file, ENTRIES " ORDER BY s.rowid", NULL);
 	while (sfm_step(stmt))
 	{
@@ -594,7 +722,11 @@ sfm_catalog_read(SfmFile *file)
 		if (pg_strncasecmp(table->name, "sqlite_", 7) == 0)
 			catalog->internal = lappend(catalog->internal, table->name);
 		else
+		{
+			table->number = list_length(catalog->tables);
 			catalog->tables = lappend(catalog->tables, table);
+			name_map_add(catalog->by_name, table->name, table);
+		}
 	}
 	sfm_finalize(stmt);
 	foreach(lc, catalog->tables)
@@ -616,42 +748,40 @@ sfm_catalog_read_table(SfmFile *file, const char *name)
 	sfm_finalize(stmt);
 	if (table == NULL)
 		return NULL;
-	reader_init(&reader, file);
+	reader_init(&reader, file, table->name);
 	read_details(&reader, table);
 	return table;
 }
 
 /*
- * What AUTOINCREMENT counted for the table: sqlite_sequence's greatest integer.
- * Anybody may write that table, so there may be several rows, or none; *odd says
- * that a row held something else than an integer.
+ * What AUTOINCREMENT counted for the tables of the catalog, into their fields:
+ * sqlite_sequence's greatest integer.  Anybody may write that table, so there may be
+ * several rows, or none.
  */
-bool
-sfm_sequence_count(SfmFile *file, const char *table, int64 *count, bool *odd)
+void
+sfm_catalog_read_counts(SfmFile *file, SfmCatalog *catalog)
 {
-	bool		found = false;
 	SfmStmt    *stmt;
 
-	*odd = false;
 	if (!schema_has_table(file, "sqlite_sequence"))
-		return false;
-	stmt = sfm_prepare(file,
-					   "SELECT seq FROM sqlite_sequence WHERE name = ?1 COLLATE NOCASE",
+		return;
+	stmt = sfm_prepare(file, "SELECT name, seq FROM sqlite_sequence WHERE typeof(name) = 'text'",
 					   "sqlite_sequence");
-	start(stmt, table);
 	while (sfm_step(stmt))
 	{
+		SfmTable   *table = sfm_catalog_find(catalog, sfm_column_cstring(stmt, 0));
 		SfmValue	value;
 
-		sfm_column(stmt, 0, &value);
+		if (table == NULL)
+			continue;
+		sfm_column(stmt, 1, &value);
 		if (value.cls != SFM_INTEGER)
 		{
-			*odd = true;
+			table->odd_count = true;
 			continue;
 		}
-		*count = found ? Max(*count, value.u.i) : value.u.i;
-		found = true;
+		table->count = table->counted ? Max(table->count, value.u.i) : value.u.i;
+		table->counted = true;
 	}
 	sfm_finalize(stmt);
-	return found;
 }
