@@ -279,7 +279,7 @@ make_in()
 
 	shift
 	log=$WORK/$dir.make.log
-	if ! as_server make -C "$WORK/$dir" -j "$(nproc)" --no-print-directory with_llvm=no \
+	if ! as_server make -s -C "$WORK/$dir" -j "$(nproc)" --no-print-directory with_llvm=no \
 		PG_CONFIG="$SYSTEM_PG_CONFIG" "$@" >"$log" 2>&1
 	then
 		tail -n 60 "$log" >&2

@@ -4,7 +4,7 @@
 #   scripts/test.sh [--long] [--tap-jobs N] [name ...]
 #
 #   name     run only these: a regression test, an isolation spec, a TAP file
-#            (t/005_bad_input.pl, or its number), or "fuzz"
+#            (t/005_bad_input.pl, or its number), "fuzz" or "demo"
 #   --long   longer versions of the tests that have one (SFM_LONG=1)
 #
 # Installs what it needs, as demo.sh does; works in a temporary directory, in
@@ -191,22 +191,54 @@ run_tap()
 	done
 }
 
-# -------------------------------------------------------------------- fuzzing
+# ---------------------------------------------------------- fuzzing, the demo
+
+# Counts and prints one result, with its log when it failed: result name status log.
+result()
+{
+	if [ "$2" = 0 ]; then
+		say "ok      $1"
+		passed=$((passed + 1))
+	else
+		say "FAILED  $1"
+		tail -n 60 "$3"
+		failed=$((failed + 1))
+	fi
+}
 
 run_fuzz()
 {
+	local status=0
+
 	[ -e "$WORK/src/fuzz/Makefile" ] && wanted fuzz || return 0
 	step "fuzz: a bounded run"
-	if as_tester make -C "$WORK/src/fuzz" --no-print-directory PG_CONFIG="$SYSTEM_PG_CONFIG" \
-		FILES="$(printf '%s ' "$SAMPLE_DIR"/*.{db,sqlite})" check >"$WORK/fuzz.log" 2>&1
-	then
-		say "ok      fuzz"
-		passed=$((passed + 1))
-	else
-		say "FAILED  fuzz"
-		tail -n 60 "$WORK/fuzz.log"
-		failed=$((failed + 1))
-	fi
+	as_tester make -C "$WORK/src/fuzz" --no-print-directory PG_CONFIG="$SYSTEM_PG_CONFIG" \
+		FILES="$(printf '%s ' "$SAMPLE_DIR"/*.{db,sqlite})" check >"$WORK/fuzz.log" 2>&1 || status=$?
+	result "fuzz" "$status" "$WORK/fuzz.log"
+}
+
+# The demo runs, twice in a row and beside another server, and its dump restores
+# where the extension is not.
+run_demo()
+{
+	local status log=$WORK/demo.log dump=$WORK/demo.sql
+
+	wanted demo || return 0
+	step "demo"
+	status=0
+	"$ROOT/scripts/demo.sh" >"$log" 2>&1 || status=$?
+	result "demo.sh" "$status" "$log"
+	status=0
+	"$ROOT/scripts/demo.sh" --dump "$dump" "$ROOT/samples/django_apps.db" >"$log" 2>&1 || status=$?
+	result "demo.sh --dump" "$status" "$log"
+	status=0
+	{
+		run_psql postgres -q -c 'CREATE DATABASE restored' &&
+			run_psql restored -q -o /dev/null <"$dump" &&
+			[ "$(run_psql restored -At -c 'SELECT count(*) FROM auth_user')" = \
+				"$(as_server sqlite3 "$SAMPLE_DIR/django_apps.db" 'SELECT count(*) FROM auth_user')" ]
+	} >"$log" 2>&1 || status=$?
+	result "its dump restores without the extension" "$status" "$log"
 }
 
 # ----------------------------------------------------------------------- main
@@ -230,6 +262,7 @@ run_regress regress test/regress/pg_regress contrib_regression sql sql
 run_regress isolation test/isolation/pg_isolation_regress isolation_regression spec specs
 run_tap
 run_fuzz
+run_demo
 
 [ ${#unused_names[@]} -eq 0 ] || { say "no such test: ${unused_names[*]}"; failed=$((failed + 1)); }
 [ $((passed + failed)) -gt 0 ] || { say "no test ran"; failed=1; }

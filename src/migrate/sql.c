@@ -125,7 +125,7 @@ sfm_in_subtransaction(bool (*work) (void *arg), void *arg)
 bool
 sfm_try(bool (*work) (void *arg), void *arg)
 {
-	ErrorData  *error = subtransaction(work, arg);
+	ErrorData  *error = sfm_subtransaction(work, arg);
 
 	if (error == NULL)
 		return true;

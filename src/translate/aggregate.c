@@ -343,6 +343,9 @@ sfm_tr_aggregate(Cx *cx, const SfmExpr *expr)
 		return extreme(cx, expr, first, "min", after);
 	if (sfm_names_equal(expr->text, "max"))
 		return extreme(cx, expr, first, "max", after);
+	/* sum() takes a text for an integer only as a whole, arithmetic by its beginning */
+	if (first->rep == REP_TEXT && sfm_names_equal(expr->text, "sum"))
+		sfm_tr_fail(cx, expr->offset, "sum() of text");
 	first = sfm_tr_to_number(cx, expr->offset, first);
 	if (cx->failed)
 		return sfm_tr_null();

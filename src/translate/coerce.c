@@ -67,15 +67,29 @@ sfm_tr_int(Cx *cx, int offset, const Term *term)
 	return pstrdup("NULL::bigint");
 }
 
+/* SQL in parentheses, for a cast behind it; names and what has some stay as they are. */
+static char *
+in_parentheses(char *sql)
+{
+	if (sql[0] == '(' || strpbrk(sql, " ()':") == NULL)
+		return sql;
+	return psprintf("(%s)", sql);
+}
+
 /* A number as double precision, as SQLite makes a REAL of it. */
 char *
 sfm_tr_real(Cx *cx, const Term *term)
 {
+	int64		value;
+
 	switch (term->rep)
 	{
 		case REP_BOOL:
 		case REP_INT:
-			return psprintf("(%s)::double precision", sfm_tr_int(cx, 0, term));
+			if (sfm_tr_integer_of(term, &value) && term->small)
+				return psprintf(value < 0 ? "(" INT64_FORMAT ")::double precision" :
+								INT64_FORMAT "::double precision", value);
+			return psprintf("%s::double precision", in_parentheses(sfm_tr_int(cx, 0, term)));
 		case REP_REAL:
 			return term->real_sql ? term->real_sql : term->sql;
 		case REP_NUMBER:
@@ -144,6 +158,8 @@ sfm_tr_text(Cx *cx, int offset, const Term *term, const char *what)
 			return sfm_tr_term(REP_TEXT, pstrdup("NULL::text"));
 		case REP_BOOL:
 		case REP_INT:
+			if (term->literal)
+				return sfm_tr_text_literal(cx, offset, psprintf(INT64_FORMAT, term->literal->u.integer));
 			sql = psprintf("(%s)::text", sfm_tr_int(cx, offset, term));
 			return sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, sql);
 		case REP_OTHER:
@@ -286,11 +302,11 @@ sfm_tr_cast_integer(Cx *cx, int offset, const Term *term)
 		number = sfm_tr_derived(cx, offset, REP_INT, term, NULL, sql);
 		return number;
 	}
-	if (term->rep == REP_BOOL || term->rep == REP_INT)
-		return sfm_tr_derived(cx, offset, REP_INT, term, NULL, sfm_tr_int(cx, offset, term));
 	number = sfm_tr_to_number(cx, offset, term);
 	if (number->rep == REP_INT || number->rep == REP_NULL)
 		return number;
+	if (number->rep == REP_BOOL)
+		return sfm_tr_derived(cx, offset, REP_INT, term, NULL, sfm_tr_int(cx, offset, term));
 	real = without_nan(number->rep == REP_NUMBER ? number->real_sql : sfm_tr_real(cx, number), number);
 	sql = psprintf("(CASE WHEN %s >= 9223372036854775807 THEN 9223372036854775807 WHEN %s <= -9223372036854775808 THEN -9223372036854775808 ELSE trunc(%s)::bigint END)",
 				   real, real, real);
@@ -497,21 +513,27 @@ is_date_kind(SfmKind kind)
 		kind == SFM_KIND_TIMESTAMPTZ;
 }
 
-/* A date-time whose text is known, for a column of a date type. */
+/*
+ * A date-time whose text is known, for a column of a date type.  The current time
+ * keeps its fraction of a second where the type has room for one.
+ */
 static char *
 instant_as(const Term *term, const SfmType *type)
 {
 	bool		has_date = strncmp(term->pattern, "YYYY-MM-DD", 10) == 0;
 	bool		only_date = strcmp(term->pattern, "YYYY-MM-DD") == 0;
+	bool		now = term->is_now && !only_date;
 
 	switch (type->kind)
 	{
 		case SFM_KIND_TIMESTAMP:
-			return has_date ? pstrdup(term->instant) : NULL;
+			return !has_date ? NULL : now ? pstrdup(UTC_NOW) : pstrdup(term->instant);
 		case SFM_KIND_TIMESTAMPTZ:
-			return has_date ? psprintf("(%s AT TIME ZONE 'UTC')", term->instant) : NULL;
+			return !has_date ? NULL : now ? pstrdup("now()") :
+				psprintf("(%s AT TIME ZONE 'UTC')", term->instant);
 		case SFM_KIND_DATE:
-			return only_date ? psprintf("(%s)::date", term->instant) : NULL;
+			return !only_date ? NULL : term->is_now ? pstrdup(UTC_NOW "::date") :
+				psprintf("(%s)::date", term->instant);
 		case SFM_KIND_TIME:
 			return !has_date ? psprintf("(%s)::time", term->instant) : NULL;
 		default:

@@ -238,14 +238,23 @@ collated(Cx *cx, int offset, const char *sql, const char *collation, bool order)
 	return pstrdup(sql);
 }
 
+/* A text; a literal beside a column needs no cast. */
+static const char *
+plain_text(const Term *term, const Term *beside)
+{
+	if (sfm_tr_string_of(term) && sfm_tr_string_of(beside) == NULL && beside->has_type)
+		return quote_literal_cstr(sfm_tr_string_of(term));
+	return term->sql;
+}
+
 static void
 pair_texts(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, const Term *l,
 		   const Term *r, Pair *pair)
 {
 	const char *collation = collation_of(left, right);
 
-	pair->left = collated(cx, offset, l->sql, collation, is_order(op));
-	pair->right = collated(cx, offset, r->sql, collation, false);
+	pair->left = collated(cx, offset, plain_text(l, r), collation, is_order(op));
+	pair->right = collated(cx, offset, plain_text(r, l), collation, false);
 }
 
 /* The term as an instant whose text is known; false where it is none. */
@@ -647,6 +656,17 @@ glob_regex(const char *pattern)
 	return regex.data;
 }
 
+static char *
+ascii_lower(const char *text)
+{
+	char	   *result = pstrdup(text);
+
+	for (char *p = result; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p += 'a' - 'A';
+	return result;
+}
+
 /* LIKE folds ASCII letters, as lower() does under collation "C"; GLOB folds nothing. */
 Term *
 sfm_tr_like(Cx *cx, const SfmExpr *expr)
@@ -678,8 +698,10 @@ sfm_tr_like(Cx *cx, const SfmExpr *expr)
 
 		if (escape == NULL)
 			return sfm_tr_null();
-		sql = psprintf("(lower(%s COLLATE \"C\") %sLIKE lower(%s COLLATE \"C\") ESCAPE %s)", text->sql,
-					   negation, pattern->sql, quote_literal_cstr(escape));
+		sql = psprintf("(lower(%s COLLATE \"C\") %sLIKE %s ESCAPE %s)", text->sql, negation,
+					   literal ? quote_literal_cstr(ascii_lower(literal)) :
+					   psprintf("lower(%s COLLATE \"C\")", pattern->sql),
+					   quote_literal_cstr(escape));
 	}
 	else if (literal == NULL)
 	{

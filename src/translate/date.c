@@ -16,14 +16,14 @@
 #include "sfm_catalog.h"
 #include "translate_internal.h"
 
-#define UTC_NOW "(now() AT TIME ZONE 'UTC')"
-
 typedef struct TimeValue
 {
 	char	   *sql;			/* timestamp */
 	char		volatility;
 	bool		moved;			/* modifiers may have taken it out of the years 1 to 9999 */
 	bool		micros;			/* it may have more than milliseconds */
+	bool		whole_days;		/* it is midnight */
+	bool		whole_seconds;
 } TimeValue;
 
 /*
@@ -96,6 +96,8 @@ time_value(Cx *cx, const SfmExpr *expr, const Term *arg, bool unixepoch, TimeVal
 		int64		usecs = sfm_datetime_usecs(&dt);
 
 		value->micros = usecs % 1000 != 0;
+		value->whole_days = usecs % SFM_USECS_PER_DAY == 0;
+		value->whole_seconds = usecs % 1000000 == 0;
 		value->sql = psprintf("('2000-01-01'::timestamp + '%lld microseconds'::interval)", (long long) usecs);
 		if (!dt.has_offset && dt.time == 0)
 			value->sql = psprintf("%s::timestamp", quote_literal_cstr(pnstrdup(text, 10)));
@@ -104,6 +106,7 @@ time_value(Cx *cx, const SfmExpr *expr, const Term *arg, bool unixepoch, TimeVal
 	if (arg->instant && arg->readable)
 	{
 		value->sql = arg->instant;
+		value->whole_days = arg->has_type && arg->type.kind == SFM_KIND_DATE;
 		value->micros = arg->pattern == NULL || strstr(arg->pattern, ".US") != NULL;
 		return true;
 	}
@@ -169,6 +172,7 @@ modify(Cx *cx, const SfmExpr *expr, const Term *arg, TimeValue *value)
 		value->moved = true;
 		return true;
 	}
+	value->whole_days = value->whole_seconds = false;
 	sql = shift(modifier, value->sql);
 	if (sql == NULL)
 	{
@@ -180,13 +184,29 @@ modify(Cx *cx, const SfmExpr *expr, const Term *arg, TimeValue *value)
 	return true;
 }
 
-/* SQLite has no years past 9999. */
+/*
+ * SQLite has no years past 9999: what goes there is NULL.  It has years before 1,
+ * which PostgreSQL's text shows in another way; they become an error.
+ */
 static void
-keep_in_range(TimeValue *value)
+keep_in_range(TimeValue *value, bool last)
 {
-	if (value->moved && strstr(value->sql, UTC_NOW) == NULL)
-		value->sql = psprintf("(CASE WHEN %s < '10000-01-01'::timestamp THEN %s END)", value->sql,
-							  value->sql);
+	if (!value->moved || strstr(value->sql, UTC_NOW) != NULL)
+		return;
+	value->sql = psprintf("nullif(least(%s, '10000-01-01'::timestamp), '10000-01-01'::timestamp)",
+						  value->sql);
+	if (last)
+		value->sql = psprintf("(CASE WHEN %s < '0001-01-01'::timestamp THEN ('a year before 1: ' || %s)::timestamp ELSE %s END)",
+							  value->sql, value->sql, value->sql);
+}
+
+/* The instant without what is smaller than the unit. */
+static char *
+truncated(const TimeValue *value, const char *unit)
+{
+	if (value->whole_days || (value->whole_seconds && strcmp(unit, "second") == 0))
+		return value->sql;
+	return psprintf("date_trunc('%s', %s)", unit, value->sql);
 }
 
 /* Text of an instant; truncated: the instant as far as the text shows it. */
@@ -198,7 +218,8 @@ instant_text(const TimeValue *value, const char *pattern, const char *unit)
 	result->volatility = sfm_tr_worse(value->volatility, 's');
 	result->pattern = pattern;
 	result->readable = true;
-	result->instant = psprintf("date_trunc('%s', %s)", unit, value->sql);
+	result->instant = truncated(value, unit);
+	result->is_now = strcmp(value->sql, UTC_NOW) == 0;
 	return result;
 }
 
@@ -258,7 +279,7 @@ known_pattern(Term *result, const TimeValue *value, const char *pattern)
 		{
 			result->pattern = known[i].pattern;
 			result->readable = true;
-			result->instant = psprintf("date_trunc('%s', %s)", known[i].unit, value->sql);
+			result->instant = truncated(value, known[i].unit);
 		}
 }
 
@@ -362,9 +383,13 @@ sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args)
 	if (!time_value(cx, expr, linitial(args), unixepoch, &value))
 		return sfm_tr_null();
 	for (; next < list_length(args); next++)
+	{
 		if (!modify(cx, expr, list_nth(args, next), &value))
 			return sfm_tr_null();
-	keep_in_range(&value);
+		keep_in_range(&value, next == list_length(args) - 1);
+	}
+	if (strlen(value.sql) > MAX_TERM)
+		sfm_tr_fail(cx, expr->offset, "the expression becomes too long");
 	if (is_strftime)
 		return strftime_text(cx, expr, format, &value);
 	if (sfm_names_equal(name, "date"))
@@ -396,7 +421,7 @@ sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args)
 Term *
 sfm_tr_current(Cx *cx, const SfmExpr *expr)
 {
-	TimeValue	value = {pstrdup(UTC_NOW), 's', false, false};
+	TimeValue	value = {pstrdup(UTC_NOW), 's'};
 	Term	   *result;
 
 	if (expr->kind == SFM_EXPR_CURRENT_DATE)

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
@@ -336,8 +338,25 @@ exact_numeric(const char *a)
 /*
  * round(x, n) is a REAL.  SQLite adds half a unit of the last place and 3e-16 of the
  * value, and cuts off (roundFunc(), sqlite3_str_vappendf() up to 3.42): halves, and
- * what floating point meant as halves, go away from zero.
+ * what floating point meant as halves, go away from zero.  Numbers that are round
+ * already stay; beyond 15 digits SQLite's outcome depends on its build, and an error
+ * is raised.
  */
+static char *
+round_sql(const char *r, int digits)
+{
+	char	   *exact = exact_numeric(psprintf("abs(%s)", r));
+	char	   *shortest = psprintf("(%s)::text::numeric", r);
+	/* the 3e-16 only where the digits are within a double's: precision + exponent / 3 < 15 */
+	double		limit = ldexp(1, 45 - 3 * digits);
+
+	return psprintf("(CASE WHEN %s = trunc(%s) OR scale(%s) <= %d AND abs(%s) < 10::numeric ^ (15 - scale(%s)) THEN %s"
+					" WHEN abs(%s) < 1e%d THEN sign(%s) * trunc(%s * (CASE WHEN abs(%s) < %.17g THEN 1.0000000000000003 ELSE 1 END) + 0.5 * 1e-%d, %d)::double precision"
+					" WHEN %s IS NOT NULL THEN ('more digits than a double has: ' || %s)::double precision END)",
+					r, r, shortest, digits, shortest, shortest, r, r, 15 - digits, r, exact, r, limit,
+					digits, digits, r, r);
+}
+
 static Term *
 fn_round(Cx *cx, const SfmExpr *expr, List *args)
 {
@@ -354,7 +373,12 @@ fn_round(Cx *cx, const SfmExpr *expr, List *args)
 		sfm_tr_fail(cx, expr->offset, "round() of what is no number, or to digits that are no literal");
 		return sfm_tr_null();
 	}
-	digits = Max(Min(digits, 30), 0);
+	digits = Max(digits, 0);
+	if (digits > 14)
+	{
+		sfm_tr_fail(cx, expr->offset, "round() to more than 14 digits");
+		return sfm_tr_null();
+	}
 	r = sfm_tr_real(cx, arg);
 	if (arg->rep == REP_INT || arg->rep == REP_BOOL)
 		sql = r;
@@ -362,12 +386,7 @@ fn_round(Cx *cx, const SfmExpr *expr, List *args)
 		sql = psprintf("(CASE WHEN abs(%s) < 4503599627370496 THEN trunc(%s + sign(%s) * 0.5::double precision) ELSE %s END)",
 					   r, r, r, r);
 	else
-	{
-		char	   *exact = exact_numeric(psprintf("abs(%s)", r));
-
-		sql = psprintf("(CASE WHEN abs(%s) < 4503599627370496 THEN sign(%s) * trunc(%s * 1.0000000000000003 + 0.5 * 1e-%d, %d)::double precision ELSE %s END)",
-					   r, r, exact, (int) digits, (int) digits, r);
-	}
+		sql = round_sql(r, (int) digits);
 	result = sfm_tr_derived(cx, expr->offset, REP_REAL, arg, NULL, sql);
 	result->may_nan = arg->may_nan;
 	return result;
@@ -442,6 +461,9 @@ fn_substr(Cx *cx, const SfmExpr *expr, List *args)
 		else
 			sql = psprintf("substr(%s, %s, %s)", x->sql, start, count);
 	}
+	/* an empty blob has no pointer, which substrFunc() takes for NULL */
+	if (blob)
+		sql = psprintf("(CASE WHEN octet_length(%s) > 0 THEN %s END)", x->sql, sql);
 	return sfm_tr_derived(cx, expr->offset, blob ? REP_BLOB : REP_TEXT, x, ARG(1), sql);
 }
 

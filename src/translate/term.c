@@ -4,9 +4,8 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
@@ -96,12 +95,13 @@ sfm_tr_int_literal(int64 value)
 Term *
 sfm_tr_real_literal(double value)
 {
+	char		buf[DOUBLE_SHORTEST_DECIMAL_LEN];
 	SfmExpr    *literal = palloc0(sizeof(SfmExpr));
 	Term	   *term;
 
 	literal->kind = SFM_EXPR_REAL;
-	literal->text = isinf(value) ? pstrdup(value > 0 ? "Infinity" : "-Infinity") :
-		psprintf("%.17g", value);
+	double_to_shortest_decimal_buf(value, buf);
+	literal->text = pstrdup(buf);
 	term = sfm_tr_term(REP_REAL, psprintf("'%s'::double precision", literal->text));
 	term->literal = literal;
 	return term;

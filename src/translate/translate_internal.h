@@ -38,6 +38,7 @@ typedef struct Term
 	char	   *instant;
 	const char *pattern;		/* NULL: not known */
 	bool		readable;		/* SQLite's date functions read it as that instant */
+	bool		is_now;			/* it is the current time, cut off as the pattern says */
 
 	SfmType		type;			/* of sql, for a column and REP_OTHER */
 	bool		has_type;
@@ -92,6 +93,8 @@ typedef struct Cx
 	int			depth;			/* of aliases being resolved */
 	size_t		size;			/* of the text made so far */
 } Cx;
+
+#define UTC_NOW "(now() AT TIME ZONE 'UTC')"
 
 /* Longest text of one term: past it a construct is refused instead of written. */
 #define MAX_TERM 200000
