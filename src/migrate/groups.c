@@ -194,7 +194,7 @@ static void
 note_tied(SfmPlanTable *table, SfmPlanColumn *column)
 {
 	if (column->type.typid != column->planned.typid && !column->planned.by_values)
-		sfm_note(table, "Column %s: %s instead of %s, as the column that it references, or that references it.",
+		sfm_note(table, "Column %s: %s instead of %s, as is the column that it references or that references it.",
 				 quote_identifier(column->target), sfm_type_name(&column->type),
 				 sfm_type_name(&column->planned));
 	column->planned = column->type;

@@ -141,6 +141,29 @@ sfm_tr_condition(Cx *cx, int offset, const Term *term)
 	}
 }
 
+/*
+ * A REAL as SQLite prints it: 15 significant digits, as PostgreSQL's cast to numeric
+ * rounds, at least one behind the point, an exponent from 1e15 on and below 1e-4.
+ * Where a 16th digit, 5, is the last one the two may round in different ways; that is
+ * an error where the number has few enough bits behind the point for an exact tie.
+ */
+static Term *
+real_text(Cx *cx, int offset, const Term *term, const char *r)
+{
+	char	   *digits = psprintf("(%s)::numeric", r);
+	char	   *scaled = psprintf("%s * (CASE WHEN abs(%s) < 1 THEN 1048576 ELSE 32768 END)", r, r);
+	char	   *sql = psprintf("(CASE WHEN %s = 0 THEN '0.0' WHEN %s = 'Infinity' THEN 'Inf' WHEN %s = '-Infinity' THEN '-Inf'"
+							   " WHEN abs(%s) < 1e15 AND (%s)::text ~ '5$' AND %s = trunc(%s)"
+							   " AND length(ltrim(translate((%s)::text, '-.', ''), '0')) = 16 THEN (('no 15 digits: ' || %s)::double precision)::text"
+							   " WHEN abs(%s) >= 0.0001 AND abs(%s) < 1e15 THEN regexp_replace(trim_scale(%s)::text, '^(-?[0-9]+)$', '\\1.0')"
+							   " ELSE ltrim(regexp_replace(regexp_replace(to_char(%s, '9.99999999999999EEEE'), '0+e', 'e'), '[.]e', '.0e')) END)",
+							   r, r, r, r, r, scaled, scaled, r, r, digits, digits, digits, r);
+	Term	   *result = sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, sql);
+
+	result->volatility = sfm_tr_worse(term->volatility, 's');
+	return result;
+}
+
 /* A value as text, as || and LIKE take it. */
 Term *
 sfm_tr_text(Cx *cx, int offset, const Term *term, const char *what)
@@ -162,6 +185,13 @@ sfm_tr_text(Cx *cx, int offset, const Term *term, const char *what)
 				return sfm_tr_text_literal(cx, offset, psprintf(INT64_FORMAT, term->literal->u.integer));
 			sql = psprintf("(%s)::text", sfm_tr_int(cx, offset, term));
 			return sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, sql);
+		case REP_REAL:
+			return real_text(cx, offset, term, without_nan(sfm_tr_real(cx, term), term));
+		case REP_NUMBER:
+			result = real_text(cx, offset, term, without_nan(term->real_sql, term));
+			result->sql = psprintf("(CASE WHEN %s THEN (%s)::text ELSE %s END)", term->is_int,
+								   term->int_sql, result->sql);
+			return result;
 		case REP_OTHER:
 			if (term->instant && term->pattern)
 			{
