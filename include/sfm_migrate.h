@@ -319,7 +319,8 @@ extern SfmPlan *sfm_plan_build(const SfmOptions *options, SfmSource *source);
 extern SfmPlanTable *sfm_plan_find(const SfmPlan *plan, const char *source_table);
 extern SfmPlanColumn *sfm_plan_column(const SfmPlanTable *table, int number);
 extern SfmTypeRule *sfm_find_rule(List *rules, const SfmTable *table, const SfmColumn *column);
-extern void sfm_note(SfmPlanTable *table, const char *fmt,...) pg_attribute_printf(2, 3);
+extern void sfm_add_note(SfmPlanTable *table, char *sentence);
+#define sfm_note(table, ...) sfm_add_note(table, psprintf(__VA_ARGS__))
 
 /* groups.c: order and type groups by foreign keys */
 extern List *sfm_order_tables(const SfmPlan *plan, List *tables);
@@ -496,7 +497,7 @@ extern int64 sfm_history_write(SfmPlan *plan);
 
 /* sql.c: SPI in the form that this code needs */
 extern void sfm_exec(const char *sql);
-extern void sfm_execf(const char *fmt,...) pg_attribute_printf(1, 2);
+#define sfm_execf(...) sfm_exec(psprintf(__VA_ARGS__))	/* the same, formatted */
 extern ErrorData *sfm_subtransaction(bool (*work) (void *arg), void *arg);
 extern void sfm_in_subtransaction(bool (*work) (void *arg), void *arg);
 extern bool sfm_try(bool (*work) (void *arg), void *arg);

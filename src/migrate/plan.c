@@ -23,26 +23,11 @@
 
 #include "sfm_migrate.h"
 
-/* Adds a sentence to a table's notes. */
+/* Adds a sentence, palloc'd by the caller, to a table's notes; sfm_note() formats it. */
 void
-sfm_note(SfmPlanTable *table, const char *fmt,...)
+sfm_add_note(SfmPlanTable *table, char *sentence)
 {
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
-	table->notes = lappend(table->notes, buf.data);
+	table->notes = lappend(table->notes, sentence);
 }
 
 /* The plan of a source table; NULL when it is not moved. */

@@ -30,29 +30,6 @@ sfm_exec(const char *sql)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* The same, formatted. */
-void
-sfm_execf(const char *fmt,...)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
-	sfm_exec(buf.data);
-	pfree(buf.data);
-}
-
 /*
  * Whether an object's failure with this SQLSTATE costs only the object: what it
  * says is wrong with the object or its rows, not with the server or the session.
