@@ -48,8 +48,8 @@ find_run(const SfmSource *source, const char *schema, bool any, int64 id)
 
 	rows = sfm_query_rows(any ?
 					  psprintf("SELECT id, options->>'if_exists', options->'types', options->>'on_misfit' FROM sqlite_mig.migration"
-							   " WHERE source = %s AND target_schema = %s AND EXISTS (SELECT FROM sqlite_mig.migration_table t"
-							   "  WHERE t.migration_id = id AND t.source_rows IS NOT NULL) ORDER BY id DESC LIMIT 1",
+							   " WHERE source = %s AND target_schema = %s ORDER BY EXISTS (SELECT FROM sqlite_mig.migration_table t"
+							   "  WHERE t.migration_id = id AND t.source_rows IS NOT NULL) DESC, id DESC LIMIT 1",
 							   sfm_literal(source->path), sfm_literal(schema)) :
 					  psprintf("SELECT id, options->>'if_exists', options->'types', options->>'on_misfit' FROM sqlite_mig.migration"
 							   " WHERE id = %lld AND target_schema = %s", (long long) id, sfm_literal(schema)));
