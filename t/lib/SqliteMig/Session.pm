@@ -55,7 +55,7 @@ sub ended
 	my $end = "end of $self->{n}";
 
 	eval { $self->{psql}->pump_nb } or return 1;
-	return $self->{out} =~ /^\Q$end\E$/m && $self->{err} =~ /^\Q$end\E$/m;
+	return $self->{out} =~ /^\Q$end\E\n/m && $self->{err} =~ /^\Q$end\E\n/m;
 }
 
 # Waits for what was started; returns its output and its errors.  When the session
@@ -67,7 +67,7 @@ sub result
 
 	eval {
 		$self->{psql}->pump
-		  until $self->{out} =~ /^\Q$end\E$/m && $self->{err} =~ /^\Q$end\E$/m;
+		  until $self->{out} =~ /^\Q$end\E\n/m && $self->{err} =~ /^\Q$end\E\n/m;
 		1;
 	} or do {
 		die $@ if $self->{timer}->is_expired;
