@@ -33,6 +33,7 @@ PG_VERSION=		# its major version
 SERVER_USER=	# who runs PostgreSQL
 APT_UPDATED=
 CLUSTERS=()		# data directories of running clusters, for the cleanup
+MOUNTS=()		# file systems mounted below $WORK, for the cleanup
 KEEP=			# set: leave $WORK and its servers alone at the end
 
 say()  { printf '%s\n' "$*"; }
@@ -233,7 +234,10 @@ cleanup()
 			[ ! -e "$data/postmaster.pid" ] ||
 				as_server "$PG/pg_ctl" -D "$data" -m immediate -w stop >/dev/null 2>&1 || true
 		done
-		rm -rf "$WORK"
+		for data in ${MOUNTS[@]+"${MOUNTS[@]}"}; do
+			umount "$data" || true
+		done
+		rm -rf --one-file-system "$WORK"
 	fi
 	exit "$status"
 }

@@ -15,7 +15,11 @@
 #   SFM_SAMPLE_DIR    SQLite files: those of samples/, and one made from each of samples/sql/*.sql
 #   SFM_SHARED_DATA   a folder of further sample files beside the checkout, or empty
 #   SFM_FAULTS_LIB    the library of a build in which a fault can be planted in each converter
+#   SFM_SMALL_DIR     a file system of 4 MB, where this runs as root; else empty
 #   SFM_LONG          1 with --long, else empty
+#
+# Isolation specs, which cannot read the environment, find SFM_SAMPLE_DIR in the
+# setting sfm.sample_dir.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -72,6 +76,18 @@ make_samples()
 	done
 }
 
+# A file system that is soon full.  Only root can mount one.
+make_small_dir()
+{
+	SMALL_DIR=
+	is_root || return 0
+	as_server mkdir "$WORK/small"
+	mount -t tmpfs -o "size=4m,mode=700,uid=$(id -u "$SERVER_USER"),gid=$(id -g "$SERVER_USER")" \
+		sqlite_fdw_mig "$WORK/small" 2>/dev/null || return 0
+	MOUNTS+=("$WORK/small")
+	SMALL_DIR=$WORK/small
+}
+
 # Compiles with the other compiler too; its driver does not know all of the
 # flags that PostgreSQL was built with.
 check_clang()
@@ -87,6 +103,7 @@ as_tester()
 	as_server env PATH="$PG:$PATH" TMPDIR="$WORK/t" PGHOST="$WORK/s" PGUSER=postgres \
 		SFM_SAMPLE_DIR="$SAMPLE_DIR" SFM_SHARED_DATA="$SHARED_DATA" \
 		SFM_FAULTS_LIB="$WORK/faults/sqlite_fdw_mig.so" SFM_LONG="$long" \
+		SFM_SMALL_DIR="$SMALL_DIR" PGOPTIONS="-c sfm.sample_dir=$SAMPLE_DIR" \
 		PG_REGRESS="$PGXS_DIR/test/regress/pg_regress" "$@"
 }
 
@@ -126,7 +143,7 @@ run_regress()	# title program database suffix folder
 run_tap_file()	# name: runs one file; its result is the exit status
 {
 	as_server mkdir -p "$WORK/tap/$1"
-	as_tester env -u PGHOST -u PGUSER TESTDIR="$WORK/tap/$1" \
+	as_tester env -u PGHOST -u PGUSER -u PGOPTIONS TESTDIR="$WORK/tap/$1" \
 		TESTDATADIR="$WORK/tap/$1/tmp_check" TESTLOGDIR="$WORK/tap/$1/tmp_check/log" \
 		PG_TEST_PORT_DIR="$WORK/ports" top_builddir="$WORK/tap/$1" \
 		prove -v --nocolor --norc -I "$PGXS_DIR/test/perl" -I "$WORK/src/t/lib" \
@@ -255,6 +272,7 @@ check_clang
 copy_source faults
 make_in faults all FAULTS=1 WERROR=1
 make_samples
+make_small_dir
 as_server mkdir "$WORK/t"
 
 start_cluster data

@@ -116,6 +116,7 @@ fill_segment(ProgressSegment *shared, const char *source, const char *target_sch
 	shared->started_at = GetCurrentTimestamp();
 	copy_text(shared->source, source, SOURCE_SIZE);
 	copy_text(shared->target_schema, target_schema, TABLE_SIZE);
+	copy_text(shared->names.phase, "planning", PHASE_SIZE);
 	pg_atomic_init_u32(&shared->change_count, 0);
 	pg_atomic_init_u32(&shared->tables_done, 0);
 	pg_atomic_init_u32(&shared->tables_total, 0);

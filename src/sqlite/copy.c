@@ -21,12 +21,28 @@
 #include "miscadmin.h"
 #include "storage/copydir.h"
 #include "storage/fd.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "sqlite_internal.h"
 
 #define COPY_TRIES 5
 #define CHUNK (256 * 1024)
+
+/* PostgreSQL counts only temporary files of its own making against the limit. */
+static void
+check_temp_file_limit(const char *path, const SfmFileIdentity *identity)
+{
+	int64		kilobytes = (identity->size + Max(identity->wal_size, 0)) / 1024;
+
+	if (temp_file_limit >= 0 && kilobytes > temp_file_limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("a private copy of SQLite file \"%s\" would exceed temp_file_limit (%dkB)",
+						path, temp_file_limit),
+				 errdetail("The file has a -wal without a usable -shm beside it, and can only be read from a copy of both."),
+				 errhint("Raise temp_file_limit, or let the application close the file properly.")));
+}
 
 /* Writes all of chunk to fd, or raises. */
 static void
@@ -175,6 +191,7 @@ sfm_copy_aside(const char *path, const char *vfs, int busy_timeout,
 		PG_TRY();
 		{
 			sfm_identify(path, &before);
+			check_temp_file_limit(path, &before);
 			copy_pair(path, vfs, busy_timeout, to);
 			sfm_identify(path, &after);
 		}
