@@ -27,9 +27,18 @@
 #include "nodes/miscnodes.h"
 #define SFM_SOFT_INPUT
 #endif
-/* The same of a domain's checks. */
+/* Callbacks of the JSON parser can fail softly from 16 on; its lexer can be the caller's from 17. */
+#if PG_VERSION_NUM >= 160000
+#define SFM_JSON_RESULT JsonParseErrorType
+#define SFM_JSON_RETURN return JSON_SUCCESS
+#else
+#define SFM_JSON_RESULT void
+#define SFM_JSON_RETURN return
+#endif
 #if PG_VERSION_NUM >= 170000
-#define SFM_SOFT_DOMAIN_CHECK
+#define sfm_json_lexer(text, len) makeJsonLexContextCstringLen(NULL, text, len, PG_UTF8, true)
+#else
+#define sfm_json_lexer(text, len) makeJsonLexContextCstringLen(text, len, PG_UTF8, true)
 #endif
 
 /* Newer releases move what an EXPLAIN callback needs into headers of its own. */

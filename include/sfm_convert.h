@@ -102,6 +102,19 @@ extern SfmFit sfm_convert_timestamptz(SfmConv *conv, const SfmValue *value, Datu
 extern SfmFit sfm_convert_json(SfmConv *conv, const SfmValue *value, Datum *result);
 extern SfmFit sfm_convert_jsonb(SfmConv *conv, const SfmValue *value, Datum *result);
 extern void sfm_convert_jsonb_init(SfmConv *conv);
+/* convert_interval.c */
+extern bool sfm_convert_interval(SfmConv *conv, const SfmValue *value, Datum *result, SfmFit *fit);
+
+/* convert_container.c: an array type, or hstore */
+typedef struct SfmContainerType
+{
+	bool		hstore;
+	Oid			element;		/* array: its elements' type */
+	char		delimiter;
+} SfmContainerType;
+extern bool sfm_convert_container(const SfmContainerType *type, const SfmValue *value, char **text,
+								  int *len, SfmFit *fit);
+
 extern SfmFit sfm_convert_input(SfmConv *conv, const SfmValue *value, Datum *result);
 extern void sfm_convert_input_init(SfmConv *conv);
 

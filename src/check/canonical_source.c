@@ -357,25 +357,25 @@ append_piece(void *arg, const char *text, int len)
  */
 #ifdef SFM_SOFT_INPUT
 static bool
-call_input(SfmHashColumn *column, char *text, Datum *result)
+call_input(SfmHashColumn *column, char *text, int32 typmod, Datum *result)
 {
 	ErrorSaveContext escontext = {T_ErrorSaveContext};
 
 	return InputFunctionCallSafe(&column->input, text, column->typioparam,
-								 column->type.typmod, (Node *) &escontext, result);
+								 typmod, (Node *) &escontext, result);
 }
 #else
 static bool
-call_input(SfmHashColumn *column, char *text, Datum *result)
+call_input(SfmHashColumn *column, char *text, int32 typmod, Datum *result)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool fits = true;
+	ErrorData  *volatile error = NULL;
 
 	if (IsInParallelMode())
 	{
 		*result = InputFunctionCall(&column->input, text, column->typioparam,
-									column->type.typmod);
+									typmod);
 		return true;
 	}
 	BeginInternalSubTransaction(NULL);
@@ -383,31 +383,51 @@ call_input(SfmHashColumn *column, char *text, Datum *result)
 	PG_TRY();
 	{
 		*result = InputFunctionCall(&column->input, text, column->typioparam,
-									column->type.typmod);
+									typmod);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
-		int			category = ERRCODE_TO_CATEGORY(geterrcode());
-
-		/* data, constraint (of a domain), name, feature, limit: about the value */
-		if (category != ERRCODE_DATA_EXCEPTION &&
-			category != ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
-			category != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
-			category != ERRCODE_FEATURE_NOT_SUPPORTED &&
-			category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-			PG_RE_THROW();
 		MemoryContextSwitchTo(mcxt);
+		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		fits = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(mcxt);
 	CurrentResourceOwner = owner;
-	return fits;
+	if (error == NULL)
+		return true;
+	if (error->sqlerrcode == ERRCODE_INTERNAL_ERROR)
+		return false;
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+			/* data, constraint, name, feature, limit, and what hstore raises: about the value */
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+			return false;
+		default:
+			ReThrowError(error);
+	}
+	return false;
 }
 #endif
+
+/* The same; false also when the column's length or precision changes the value. */
+bool
+sfm_source_call_input(SfmHashColumn *column, char *text, Datum *result)
+{
+	Datum		whole;
+
+	if (!call_input(column, text, column->type.typmod, result))
+		return false;
+	return column->type.typmod < 0 ||
+		(call_input(column, text, -1, &whole) &&
+		 strcmp(OutputFunctionCall(&column->output, *result), OutputFunctionCall(&column->output, whole)) == 0);
+}
 
 /*
  * Any other type: what its output function makes of what its input function
@@ -419,12 +439,30 @@ source_input(SfmHashColumn *column, const SfmValue *value, SfmHasher *hasher)
 	char		buffer[SFM_REAL_BUFFER];
 	const char *bytes;
 	int			len;
+	char	   *container;
+	bool		refused;
 	Datum		datum;
 	StringInfoData text;
 
 	if (value->cls == SFM_BLOB)
 		return false;
+	if (column->type.typid == INTERVALOID)
+	{
+		bool		own;
+		bool		put = sfm_source_interval(column, value, hasher, &own);
+
+		if (own)
+			return put;
+	}
 	bytes = value_bytes(value, buffer, &len);
+	container = sfm_source_container(column, value, &refused);
+	if (refused)
+		return false;
+	if (container)
+	{
+		bytes = container;
+		len = strlen(container);
+	}
 	if (len > column->max_len ||
 		(value->cls == SFM_TEXT && (value->bad_encoding || !sfm_source_text_valid(bytes, len))))
 		return false;
@@ -433,7 +471,7 @@ source_input(SfmHashColumn *column, const SfmValue *value, SfmHasher *hasher)
 		each_converted_piece(bytes, len, append_piece, &text);
 	else
 		appendBinaryStringInfo(&text, bytes, len);
-	if (!call_input(column, text.data, &datum))
+	if (!sfm_source_call_input(column, text.data, &datum))
 		return false;
 	column->target(column, datum, hasher);
 	return true;
@@ -466,7 +504,7 @@ sfm_source_init(SfmHashColumn *column)
 	};
 
 	column->source = functions[column->type.kind];
-	if (column->type.kind == SFM_KIND_INPUT)
+	if (column->type.kind == SFM_KIND_INPUT || OidIsValid(column->domain))
 	{
 		Oid			function;
 

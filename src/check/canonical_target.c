@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -370,11 +371,13 @@ sfm_target_init(SfmHashColumn *column)
 	};
 
 	column->target = functions[column->type.kind];
-	if (column->type.kind == SFM_KIND_INPUT)
+	if (column->type.kind == SFM_KIND_INPUT || OidIsValid(column->domain))
 	{
 		Oid			function;
 		bool		varlena;
 
+		if (column->type.typid == INTERVALOID)
+			column->target = sfm_target_interval;
 		getTypeOutputInfo(column->type.typid, &function, &varlena);
 		fmgr_info(function, &column->output);
 	}

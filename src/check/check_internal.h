@@ -13,6 +13,8 @@
 #include "fmgr.h"
 #include "port/pg_bswap.h"
 
+#include "nodes/execnodes.h"
+#include "utils/typcache.h"
 #include "sfm_rowhash.h"
 
 typedef struct SfmHash128
@@ -110,6 +112,7 @@ sfm_store32(uint8 *to, uint32 value)
 #define SFM_TAG_TIMESTAMPTZ 'z'
 #define SFM_TAG_UUID		'u'
 #define SFM_TAG_JSON_TEXT	'j'
+#define SFM_TAG_INTERVAL	'v'
 #define SFM_TAG_OTHER		'o'
 /* jsonb: decimals, texts and these */
 #define SFM_TAG_JSON_NULL	'0'
@@ -217,12 +220,21 @@ struct SfmHashColumn
 	SfmSourceFn source;
 	SfmTargetFn target;
 	SfmJsonHasher *json;		/* shared by the row's columns; NULL where none is jsonb */
-	/* SFM_KIND_INPUT */
+	Oid			domain;			/* with checks; else InvalidOid */
+	DomainConstraintRef *checks;
+	ExprContext *econtext;
+	/* SFM_KIND_INPUT, and what is beneath a domain */
 	int			max_len;		/* the longest text that the type does not cut */
 	FmgrInfo	input;
 	Oid			typioparam;
 	FmgrInfo	output;
 };
+
+/* source_special.c: whether the domain's checks take the value */
+extern bool sfm_source_domain_takes(SfmHashColumn *column, const SfmValue *value);
+
+/* canonical_source.c: calls the type's input function; false when it refuses the text */
+extern bool sfm_source_call_input(SfmHashColumn *column, char *text, Datum *result);
 
 /* canonical_source.c, canonical_target.c: choose the function, look up what it needs */
 extern void sfm_source_init(SfmHashColumn *column);
@@ -262,6 +274,14 @@ extern bool sfm_source_timestamp(SfmHashColumn *column, const SfmValue *value, S
  */
 extern bool sfm_source_json(SfmHashColumn *column, const SfmValue *value, SfmHasher *hasher);
 extern bool sfm_source_jsonb(SfmHashColumn *column, const SfmValue *value, SfmHasher *hasher);
+
+/*
+ * source_special.c
+ */
+extern bool sfm_source_interval(SfmHashColumn *column, const SfmValue *value, SfmHasher *hasher,
+								bool *own);
+extern void sfm_target_interval(SfmHashColumn *column, Datum value, SfmHasher *hasher);
+extern char *sfm_source_container(const SfmHashColumn *column, const SfmValue *value, bool *refused);
 
 /* The longest value that a varlena holds. */
 #define SFM_MAX_FIELD ((int) (MaxAllocSize - VARHDRSZ))

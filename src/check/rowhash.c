@@ -19,8 +19,10 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/typcache.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -197,35 +199,19 @@ add_row(SfmRowHash *hash, SfmChecksum *sum)
  * bytes.
  */
 static void
-look_through_domain(SfmType *type)
+look_through_domain(SfmHashColumn *column)
 {
-	static const struct
-	{
-		Oid			typid;
-		SfmKind		kind;
-	}			kinds[] = {
-		{BOOLOID, SFM_KIND_BOOL}, {INT2OID, SFM_KIND_INT2}, {INT4OID, SFM_KIND_INT4},
-		{INT8OID, SFM_KIND_INT8}, {FLOAT4OID, SFM_KIND_FLOAT4},
-		{FLOAT8OID, SFM_KIND_FLOAT8}, {NUMERICOID, SFM_KIND_NUMERIC},
-		{TEXTOID, SFM_KIND_TEXT}, {VARCHAROID, SFM_KIND_VARCHAR},
-		{BPCHAROID, SFM_KIND_BPCHAR}, {BYTEAOID, SFM_KIND_BYTEA},
-		{DATEOID, SFM_KIND_DATE}, {TIMEOID, SFM_KIND_TIME},
-		{TIMESTAMPOID, SFM_KIND_TIMESTAMP}, {TIMESTAMPTZOID, SFM_KIND_TIMESTAMPTZ},
-		{JSONOID, SFM_KIND_JSON}, {JSONBOID, SFM_KIND_JSONB}, {UUIDOID, SFM_KIND_UUID}
-	};
+	SfmType    *type = &column->type;
 	int32		typmod = type->typmod;
-	Oid			base;
+	Oid			base = getBaseTypeAndTypmod(type->typid, &typmod);
 
-	if (type->kind != SFM_KIND_INPUT)
+	if (type->kind != SFM_KIND_INPUT || base == type->typid)
 		return;
-	base = getBaseTypeAndTypmod(type->typid, &typmod);
-	for (int i = 0; i < lengthof(kinds); i++)
-		if (base == kinds[i].typid)
-		{
-			type->typid = base;
-			type->typmod = typmod;
-			type->kind = kinds[i].kind;
-		}
+	if (DomainHasConstraints(type->typid))
+		column->domain = type->typid;
+	type->kind = sfm_type_for_oid(base, typmod).kind;
+	type->typid = base;
+	type->typmod = typmod;
 }
 
 /* See sfm_rowhash.h.  Looks up the functions of types that go through their input function. */
@@ -246,12 +232,18 @@ sfm_rowhash_create(int ncolumns, const SfmType *types)
 		SfmHashColumn *column = &hash->columns[i];
 
 		column->type = types[i];
-		look_through_domain(&column->type);
+		look_through_domain(column);
 		if (column->type.kind == SFM_KIND_JSONB)
 		{
 			if (json == NULL)
 				json = sfm_json_hasher_create();
 			column->json = json;
+		}
+		if (OidIsValid(column->domain))
+		{
+			column->checks = palloc0(sizeof(DomainConstraintRef));
+			InitDomainConstraintRef(column->domain, column->checks, CurrentMemoryContext, true);
+			column->econtext = CreateStandaloneExprContext();
 		}
 		sfm_source_init(column);
 		sfm_target_init(column);
@@ -279,7 +271,8 @@ sfm_rowhash_add_source(SfmRowHash *hash, const SfmValue *values,
 		if (value->cls == SFM_NULL ||
 			(column->type.empty_as_null && value->cls == SFM_TEXT && value->len == 0))
 			sfm_put_tag(&hash->hasher, SFM_TAG_NULL);
-		else if (!column->source(column, value, &hash->hasher))
+		else if ((OidIsValid(column->domain) && !sfm_source_domain_takes(column, value)) ||
+				 !column->source(column, value, &hash->hasher))
 		{
 			if (null_misfits == NULL || !null_misfits[i])
 			{

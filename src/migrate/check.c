@@ -129,12 +129,13 @@ sfm_check_columns(const SfmPlanTable *table)
 	return buf.data;
 }
 
-/* "rows t": where the rows of the run are; with upsert those that the source has. */
+/* What stands behind FROM to mean the rows of the run are; with upsert those that the source has. */
 char *
 sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table)
 {
-	return psprintf("%s t%s", sfm_target_rows(table),
-					sfm_is_upsert(plan, table) ? sfm_upsert_condition(table) : "");
+	if (sfm_is_upsert(plan, table))
+		return psprintf("%s t%s", sfm_target_rows(table), sfm_upsert_condition(table));
+	return pstrdup(sfm_target_rows(table));
 }
 
 /* The query that reads them back. */

@@ -13,6 +13,7 @@
 #include "catalog/index.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -39,12 +40,57 @@ typedef struct Clash
 	List	   *rows;			/* char *[2]: how many keys clash, a line about one */
 } Clash;
 
+/*
+ * NULLs do not go through a converter, and INSERT does not check them either, as the
+ * foreign table's column has the same domain.
+ */
+static void
+check_domain_nulls(const SfmPlanTable *table)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		const SfmPlanColumn *column = &table->columns[i];
+		int			sqlstate;
+		char	   *message;
+
+		if (column->target_generated || column->seen.n[SFM_NULL] + column->nulled == 0 ||
+			get_typtype(column->type.typid) != TYPTYPE_DOMAIN ||
+			sfm_try_exec(psprintf("SELECT NULL::%s", sfm_type_name(&column->type)), &sqlstate, &message))
+			continue;
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("column %s of table %s takes no NULL, and %lld would come",
+						quote_identifier(column->target), table->qualified,
+						(long long) (column->seen.n[SFM_NULL] + column->nulled)),
+				 errdetail("%s.", message)));
+	}
+}
+
+static void
+note_intervals(SfmPlanTable *table)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		const SfmPlanColumn *column = &table->columns[i];
+
+		if (getBaseType(column->type.typid) == INTERVALOID && column->seen.n[SFM_INTEGER] > 0 &&
+			sfm_reading_name(column->type.reading) == NULL)
+			sfm_note(table, "Integers in column %s are read as microseconds, as Django writes them; \"types\" with a reading of unix or unix_ms reads seconds or milliseconds.",
+					 quote_identifier(column->target));
+	}
+}
+
 static bool
 load_rows(void *arg)
 {
 	ExistingLoad *existing = arg;
 
 	sfm_load_table(existing->plan, existing->table);
+	if (existing->table->loaded)
+	{
+		check_domain_nulls(existing->table);
+		note_intervals(existing->table);
+	}
 	if (existing->table->loaded && sfm_is_upsert(existing->plan, existing->table))
 		sfm_upsert_count(existing->table);
 	return existing->table->loaded;

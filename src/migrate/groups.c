@@ -32,6 +32,23 @@ sfm_parent_columns(const SfmForeignKey *fk, const SfmTable *parent)
 	return result;
 }
 
+static void visit(const SfmPlan *plan, SfmPlanTable *table, List **visited, List **ordered);
+
+/* A target that was there may have foreign keys that the source lacks. */
+static void
+visit_parents_of_target(const SfmPlan *plan, SfmPlanTable *table, List **visited, List **ordered)
+{
+	List	   *parents = sfm_query_rows(psprintf("SELECT confrelid FROM pg_constraint WHERE conrelid = %u"
+												  " AND contype = 'f' ORDER BY conname", table->relid));
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, parents)
+		foreach(lc2, plan->tables)
+			if (((SfmPlanTable *) lfirst(lc2))->relid == atooid(((char **) lfirst(lc))[0]))
+				visit(plan, lfirst(lc2), visited, ordered);
+}
+
 static void
 visit(const SfmPlan *plan, SfmPlanTable *table, List **visited, List **ordered)
 {
@@ -49,6 +66,8 @@ visit(const SfmPlan *plan, SfmPlanTable *table, List **visited, List **ordered)
 		if (parent != NULL)
 			visit(plan, parent, visited, ordered);
 	}
+	if (table->exists)
+		visit_parents_of_target(plan, table, visited, ordered);
 	*ordered = lappend(*ordered, table);
 }
 

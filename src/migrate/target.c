@@ -9,12 +9,14 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -262,6 +264,25 @@ skipped_by_rule(const SfmPlan *plan, const SfmPlanTable *table, const SfmPlanCol
 	return rule && rule->skip;
 }
 
+/* Whether a column of the type takes no NULL, and the type has no default for it. */
+static bool
+domain_is_required(Oid typid)
+{
+	for (;;)
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
+		Form_pg_type type = (Form_pg_type) GETSTRUCT(tuple);
+		bool		not_null = type->typtype == TYPTYPE_DOMAIN && type->typnotnull;
+		bool		has_default = !heap_attisnull(tuple, Anum_pg_type_typdefaultbin, NULL);
+		Oid			base = type->typtype == TYPTYPE_DOMAIN ? type->typbasetype : InvalidOid;
+
+		ReleaseSysCache(tuple);
+		if (has_default || not_null || !OidIsValid(base))
+			return not_null && !has_default;
+		typid = base;
+	}
+}
+
 /* Matches one existing target; problems are appended for one error about all. */
 static void
 match_table(const SfmPlan *plan, SfmPlanTable *table, StringInfo problems)
@@ -303,8 +324,8 @@ match_table(const SfmPlan *plan, SfmPlanTable *table, StringInfo problems)
 	{
 		Form_pg_attribute attr = TupleDescAttr(desc, i);
 
-		if (!matched[i] && !attr->attisdropped && attr->attnotnull && !attr->atthasdef &&
-			attr->attidentity == '\0')
+		if (!matched[i] && !attr->attisdropped && !attr->atthasdef && attr->attidentity == '\0' &&
+			(attr->attnotnull || domain_is_required(attr->atttypid)))
 			appendStringInfo(problems, "%sColumn \"%s\" of table %s is required, and the source has none of that name.",
 							 problems->len ? " " : "", NameStr(attr->attname), table->qualified);
 	}
