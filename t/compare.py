@@ -77,6 +77,11 @@ def sqlite_name(name):
     return '"' + name.replace('"', '""') + '"'
 
 
+def folded(name):
+    """As SQLite compares names: ASCII letters without case."""
+    return "".join(c.lower() if c.isascii() else c for c in name)
+
+
 # How each type is printed, and how that is read: exact, and free of settings.
 UTF8 = "encode(convert_to(%s::text, 'UTF8'), 'hex')"
 MICROSECONDS = "(extract(epoch FROM %s) * 1000000)::bigint"
@@ -446,7 +451,8 @@ class Comparison:
         return rows_of("""
             SELECT c.source_column AS source, c.target_column AS target, c.reading,
                    t.typname AS type, a.attnotnull AS not_null, a.attidentity AS identity,
-                   a.attnum AS number
+                   a.attnum AS number, pg_get_serial_sequence(a.attrelid::regclass::text, a.attname) IS NOT NULL
+                       AND a.atthasdef AS counts
             FROM sqlite_mig.migration_column c
             JOIN pg_attribute a ON a.attrelid = %s::regclass AND a.attname = c.target_column
             JOIN pg_type t ON t.oid = a.atttypid
@@ -469,7 +475,7 @@ class Comparison:
             columns = self.columns(table)
             self.compare_columns(table, columns)
             self.compare_rows(table, columns)
-            names = {c["source"].lower(): c["target"] for c in columns}
+            names = {folded(c["source"]): c["target"] for c in columns}
             self.compare_keys(table, columns, names)
             self.compare_foreign_keys(table, names)
         for table in self.tables:
@@ -512,7 +518,7 @@ class Comparison:
     def source_keys(self, table, columns, names):
         """(kind, columns with direction, unique, name, plain) of each key and index."""
         info = self.source.ask("SELECT name, pk FROM pragma_table_info(?)", table)
-        primary = [names[n.lower()] for n, pk in sorted(info, key=lambda r: r[1]) if pk and n.lower() in names]
+        primary = [names[folded(n)] for n, pk in sorted(info, key=lambda r: r[1]) if pk and folded(n) in names]
         if primary:
             yield ("primary key", tuple((n, False) for n in primary), True, None, True)
         for name, unique, origin, partial in self.source.ask(
@@ -522,11 +528,11 @@ class Comparison:
             keys, plain = [], not partial
             for cid, column, desc, collation in self.source.ask(
                     'SELECT cid, name, "desc", coll FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno', name):
-                if cid < 0 or column is None or column.lower() not in names:
+                if cid < 0 or column is None or folded(column) not in names:
                     plain = False
                     keys.append((None, bool(desc)))
                 else:
-                    keys.append((names[column.lower()], bool(desc)))
+                    keys.append((names[folded(column)], bool(desc)))
                     plain = plain and collation == "BINARY"
             yield ("unique" if origin == "u" else "index", tuple(keys), bool(unique), name, plain)
 
@@ -549,6 +555,15 @@ class Comparison:
             if not row["valid"]:
                 self.differ(table, "index %s is not valid" % row["name"])
         return found
+
+    def excused(self, table, keys, unique):
+        """Whether PostgreSQL cannot have such a key: of json, or of values that are equal there."""
+        types = {c["target"]: c["type"] for c in self.columns(table)}
+        if any(types[n] == "json" for n, _ in keys):
+            return True
+        names = ", ".join(pg_name(n) for n, _ in keys)
+        return unique and bool(rows_of("SELECT 1 FROM %s WHERE (%s) IS NOT NULL GROUP BY %s HAVING count(*) > 1 LIMIT 1" % (
+            self.tables[table]["target_table"], names, names)))
 
     def has_null(self, table, keys, names):
         back = {target: source for source, target in names.items()}
@@ -584,7 +599,7 @@ class Comparison:
                 fine = any(not f[2] for f in have)
             if fine:
                 matched.add(keys)
-            else:
+            elif not self.left_out(kind, table, name if kind == "index" else None) or not self.excused(table, keys, unique):
                 self.differ(table, label + " is missing")
         for keys in found.keys() - matched:
             for f in found[keys]:
@@ -601,8 +616,9 @@ class Comparison:
             column = next((c for c in columns if c["source"] == name), None)
             if column is None:
                 continue
-            if (name,) in alias and not column["identity"]:
-                self.differ(table, "%s was an INTEGER PRIMARY KEY and is no identity" % name)
+            counts = column["identity"] if column["type"] in ("int2", "int4", "int8") else column["counts"]
+            if (name,) in alias and not counts:
+                self.differ(table, "%s was an INTEGER PRIMARY KEY and does not count on" % name)
             if not_null and not column["not_null"] and not self.source.ask(
                     "SELECT 1 FROM %s WHERE %s IS NULL LIMIT 1" % (sqlite_name(table), sqlite_name(name))):
                 self.differ(table, "%s lost its NOT NULL" % name)
@@ -615,28 +631,42 @@ class Comparison:
                 'SELECT id, seq, "table", "from", "to", on_update, on_delete '
                 "FROM pragma_foreign_key_list(?) ORDER BY id, seq", table):
             keys.setdefault(row[0], []).append(row)
-        orphans = collections.Counter()
-        try:
-            orphans.update(row[3] for row in self.source.ask("SELECT * FROM pragma_foreign_key_check(?)", table))
-        except sqlite3.Error:
-            pass  # a "foreign key mismatch": SQLite itself cannot check
-        tables = {t.lower(): t for t in self.tables}
+        tables = {folded(t): t for t in self.tables}
         for number, parts in keys.items():
-            parent = tables.get(parts[0][2].lower())
+            parent = tables.get(folded(parts[0][2]))
             if parent is None:
                 yield number, None, False
                 continue
-            parent_names = {c["source"].lower(): c["target"] for c in self.columns(parent)}
+            parent_names = {folded(c["source"]): c["target"] for c in self.columns(parent)}
             to = [p[4] for p in parts]
             if to[0] is None:
                 info = self.source.ask("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", parent)
                 to = [row[0] for row in info]
-            if len(to) != len(parts) or any(n.lower() not in parent_names for n in to) \
-                    or any(p[3].lower() not in names for p in parts):
+            if len(to) != len(parts) or any(folded(n) not in parent_names for n in to) \
+                    or any(folded(p[3]) not in names for p in parts):
                 yield number, None, False
                 continue
-            pairs = tuple(sorted((names[p[3].lower()], parent_names[n.lower()]) for p, n in zip(parts, to)))
-            yield number, (pairs, self.tables[parent]["target_table"], parts[0][5], parts[0][6]), orphans[number] == 0
+            pairs = tuple(sorted((names[folded(p[3])], parent_names[folded(n)]) for p, n in zip(parts, to)))
+            yield number, (pairs, self.tables[parent]["target_table"], parts[0][5], parts[0][6]), \
+                not self.has_orphans(table, parent, pairs)
+
+    def key_rows(self, table, targets):
+        """The values of some columns, as the target's types have them, a tuple a row."""
+        columns = {c["target"]: c for c in self.columns(table)}
+        columns = [columns[target] for target in targets]
+        readers = [reader_for(c) for c in columns]
+        for row in self.source.rows(table, [c["source"] for c in columns]):
+            yield tuple(None if cls == "null" else reader(cls, value) for reader, (cls, value) in zip(readers, row))
+
+    def has_orphans(self, table, parent, pairs):
+        """Whether a row has no parent, by equality of the target's types.  (SQLite's own check
+        also has '01' for the parent 1, and the parent's collation.)"""
+        try:
+            found = set(self.key_rows(parent, [theirs for _, theirs in pairs]))
+            return any(None not in row and row not in found
+                       for row in self.key_rows(table, [mine for mine, _ in pairs]))
+        except Misfit:
+            return False  # told by compare_rows()
 
     def compare_foreign_keys(self, table, names):
         expected = list(self.source_foreign_keys(table, names))
