@@ -14,22 +14,36 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "sfm_migrate.h"
 
 #define MAX_PARAMS 20
+#define BATCH_ROWS 1000
 
-/* A statement with its parameters' types, and the values of one execution. */
+/*
+ * A statement with its parameters' types, and the values of one execution; or, in a
+ * batch, of many rows, which go in by one execution with an array a parameter: to
+ * start a statement costs more than the row.
+ */
 typedef struct Insert
 {
 	SPIPlanPtr	plan;
-	int			n;
+	int			nparams;
+	Oid		   *types;			/* of a row's values */
+	int			n;				/* values of the row so far */
 	Datum		values[MAX_PARAMS];
-	char		nulls[MAX_PARAMS];
+	bool		nulls[MAX_PARAMS];
+	/* batches */
+	MemoryContext mcxt;			/* NULL: no batch */
+	int			rows;
+	Datum	   *column_values[MAX_PARAMS];
+	bool	   *column_nulls[MAX_PARAMS];
 } Insert;
 
 static void
@@ -38,20 +52,45 @@ prepare(Insert *insert, const char *sql, int n, Oid *types)
 	insert->plan = SPI_prepare(sql, n, types);
 	if (insert->plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	insert->nparams = n;
+	insert->types = types;
 	insert->n = 0;
+	insert->mcxt = NULL;
+}
+
+/* The same for a statement whose parameters are arrays of these types. */
+static void
+prepare_batch(Insert *insert, const char *sql, int n, Oid *types)
+{
+	Oid			arrays[MAX_PARAMS];
+
+	for (int i = 0; i < n; i++)
+	{
+		arrays[i] = get_array_type(types[i]);
+		insert->column_values[i] = palloc(sizeof(Datum) * BATCH_ROWS);
+		insert->column_nulls[i] = palloc(sizeof(bool) * BATCH_ROWS);
+	}
+	prepare(insert, sql, n, arrays);
+	insert->types = types;
+	insert->mcxt = AllocSetContextCreate(CurrentMemoryContext, "SQLite migration history",
+										 ALLOCSET_DEFAULT_SIZES);
+	insert->rows = 0;
 }
 
 static void
 put(Insert *insert, Datum value, bool isnull)
 {
 	insert->values[insert->n] = value;
-	insert->nulls[insert->n++] = isnull ? 'n' : ' ';
+	insert->nulls[insert->n++] = isnull;
 }
 
 static void
 put_text(Insert *insert, const char *text)
 {
+	MemoryContext old = MemoryContextSwitchTo(insert->mcxt ? insert->mcxt : CurrentMemoryContext);
+
 	put(insert, text ? CStringGetTextDatum(text) : (Datum) 0, text == NULL);
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -61,13 +100,66 @@ put_int64(Insert *insert, int64 value, bool isnull)
 }
 
 static void
-execute(Insert *insert)
+execute_plan(SPIPlanPtr plan, Datum *values, const char *nulls)
 {
-	int			rc = SPI_execute_plan(insert->plan, insert->values, insert->nulls, false, 0);
+	int			rc = SPI_execute_plan(plan, values, nulls, false, 0);
 
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
+}
+
+/* Writes the rows of the batch. */
+static void
+flush(Insert *insert)
+{
+	Datum		arrays[MAX_PARAMS];
+	int			lower = 1;
+
+	if (insert->rows > 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(insert->mcxt);
+
+		for (int i = 0; i < insert->nparams; i++)
+		{
+			int16		len;
+			bool		byval;
+			char		align;
+
+			get_typlenbyvalalign(insert->types[i], &len, &byval, &align);
+			arrays[i] = PointerGetDatum(construct_md_array(insert->column_values[i],
+														   insert->column_nulls[i], 1,
+														   &insert->rows, &lower,
+														   insert->types[i], len, byval, align));
+		}
+		MemoryContextSwitchTo(old);
+		execute_plan(insert->plan, arrays, NULL);
+		insert->rows = 0;
+	}
+	MemoryContextReset(insert->mcxt);
+}
+
+/* Writes the row, or keeps it for the batch. */
+static void
+execute(Insert *insert)
+{
+	char		nulls[MAX_PARAMS];
+
+	Assert(insert->n == insert->nparams);
 	insert->n = 0;
+	if (insert->mcxt == NULL)
+	{
+		for (int i = 0; i < insert->nparams; i++)
+			nulls[i] = insert->nulls[i] ? 'n' : ' ';
+		execute_plan(insert->plan, insert->values, nulls);
+		return;
+	}
+	for (int i = 0; i < insert->nparams; i++)
+	{
+		insert->column_values[i][insert->rows] = insert->values[i];
+		insert->column_nulls[i][insert->rows] = insert->nulls[i];
+	}
+	if (++insert->rows == BATCH_ROWS)
+		flush(insert);
 }
 
 static int64
@@ -166,9 +258,10 @@ write_columns(SfmPlan *plan, int64 id, const char *migrated_by)
 	Insert		insert;
 	ListCell   *lc;
 
-	prepare(&insert,
-			"INSERT INTO sqlite_mig.migration_column VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-			lengthof(types), types);
+	prepare_batch(&insert,
+				  "INSERT INTO sqlite_mig.migration_column SELECT * FROM"
+				  " unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+				  lengthof(types), types);
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
@@ -195,6 +288,7 @@ write_columns(SfmPlan *plan, int64 id, const char *migrated_by)
 			execute(&insert);
 		}
 	}
+	flush(&insert);
 }
 
 static void
@@ -206,9 +300,9 @@ write_objects(SfmPlan *plan, int64 id, const char *migrated_by)
 	Insert		insert;
 	ListCell   *lc;
 
-	prepare(&insert,
-			"INSERT INTO sqlite_mig.migration_object VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-			lengthof(types), types);
+	prepare_batch(&insert,
+				  "INSERT INTO sqlite_mig.migration_object SELECT * FROM"
+				  " unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)", lengthof(types), types);
 	foreach(lc, plan->objects)
 	{
 		SfmObject  *object = lfirst(lc);
@@ -224,6 +318,7 @@ write_objects(SfmPlan *plan, int64 id, const char *migrated_by)
 		put_text(&insert, migrated_by);
 		execute(&insert);
 	}
+	flush(&insert);
 }
 
 static void
