@@ -134,7 +134,7 @@ put_verification(Script *script, const SfmPlan *plan, const SfmPlanTable *table)
 		psprintf("(count(*), sum(hashtextextended(ROW(%s)::text, 0)::numeric))", columns) :
 		pstrdup("count(*)");
 	block = psprintf("BEGIN IF (SELECT %s FROM %s) IS DISTINCT FROM (SELECT %s%s FROM %s) THEN"
-					 " RAISE EXCEPTION 'source and target of table %%s differ', %s; END IF; END",
+					 " RAISE EXCEPTION 'source and target of table %% differ', %s; END IF; END",
 					 what, table->foreign_table, what,
 					 before > 0 ? psprintf(" - %lld", (long long) before) : "",
 					 sfm_checked_rows(plan, table), quote_literal_cstr(table->qualified));
