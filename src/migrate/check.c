@@ -129,7 +129,7 @@ sfm_check_columns(const SfmPlanTable *table)
 	return buf.data;
 }
 
-/* What stands behind FROM to mean the rows of the run are; with upsert those that the source has. */
+/* What stands behind FROM to mean the rows of the run; with upsert those that the source has. */
 char *
 sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table)
 {

@@ -121,13 +121,15 @@ code_is_foreign(Node *node, void *context)
 static bool
 domain_is_foreign(Oid typid)
 {
-	DomainConstraintRef ref;
+	DomainConstraintRef *ref;
 	ListCell   *lc;
 
 	if (get_typtype(typid) != TYPTYPE_DOMAIN)
 		return false;
-	InitDomainConstraintRef(typid, &ref, CurrentMemoryContext, false);
-	foreach(lc, ref.constraints)
+	/* it lives as long as the context, which lets go of it when it ends */
+	ref = palloc0(sizeof(DomainConstraintRef));
+	InitDomainConstraintRef(typid, ref, CurrentMemoryContext, false);
+	foreach(lc, ref->constraints)
 	{
 		DomainConstraintState *constraint = lfirst(lc);
 
