@@ -325,7 +325,7 @@ extern void sfm_add_note(SfmPlanTable *table, char *sentence);
 /* groups.c: order and type groups by foreign keys */
 extern List *sfm_order_tables(const SfmPlan *plan, List *tables);
 extern void sfm_tie_columns(SfmPlan *plan);
-extern void sfm_unify_groups(SfmPlan *plan);
+extern void sfm_unify_groups(SfmPlan *plan, bool found);
 extern int *sfm_parent_columns(const SfmForeignKey *fk, const SfmTable *parent);
 
 /* target.c: what is in the target schema */
@@ -425,6 +425,7 @@ extern void sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
 /* ddl.c: statements from the plan */
 extern char *sfm_ddl_create_schema(const SfmPlan *plan);
 extern char *sfm_ddl_create_table(const SfmPlan *plan, const SfmPlanTable *table);
+extern bool sfm_can_count(SfmKind kind);
 extern char *sfm_ddl_create_sequence(const SfmPlan *plan, const SfmPlanTable *table);
 extern char *sfm_ddl_own_sequence(const SfmPlan *plan, const SfmPlanTable *table);
 extern char *sfm_ddl_foreign_table(const SfmPlan *plan, const SfmPlanTable *table);

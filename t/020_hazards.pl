@@ -36,26 +36,8 @@ my $ended;
 	$ended = IPC::Run::run([ 'python3', "$FindBin::RealBin/hazards.py", glob("$FindBin::RealBin/hazards/*.case") ],
 		\'', \$out, \$err);
 }
-my $planned = 0;
-my $title;
-my $passed;
-my @said;
-foreach my $line (split(/\n/, $out), '1..0')
-{
-	if ($line =~ /^#(.*)/)
-	{
-		push @said, $1;
-		next;
-	}
-	if (defined $title)
-	{
-		ok($passed, $title) or diag(join("\n", @said));
-	}
-	($passed, $title, @said) = ($1 ? 0 : 1, $2) if $line =~ /^(not )?ok \d+ - (.*)/;
-	$planned = $1 if $line =~ /^1\.\.(\d+)/ && $1;
-	$title = undef if $line =~ /^1\.\./;
-}
-ok($ended && $planned > 0, 'all cases ran') or diag($err);
+pass_on($out);
+ok($ended && $out =~ /^1\.\.[1-9]/m, 'all cases ran') or diag($err);
 
 $err = '';
 ok( IPC::Run::run([ 'python3', "$FindBin::RealBin/../scripts/hazards-doc.py", '--check' ], \'', \$out, \$err),

@@ -35,6 +35,26 @@ counting_sequence(const SfmPlan *plan, const SfmPlanTable *table, const SfmPlanC
 					   makeObjectName(table->target, column->target, "seq"));
 }
 
+/* Whether a default can count on in a column of this type, which is no identity's. */
+bool
+sfm_can_count(SfmKind kind)
+{
+	return kind == SFM_KIND_TEXT || kind == SFM_KIND_NUMERIC || kind == SFM_KIND_FLOAT8 ||
+		kind == SFM_KIND_BYTEA;
+}
+
+/* The default of such a column; bytes are those of the text, as with other numbers there. */
+static char *
+counting_default(const SfmPlan *plan, const SfmPlanTable *table, const SfmPlanColumn *column)
+{
+	char	   *next = psprintf("nextval(%s::regclass)",
+								quote_literal_cstr(counting_sequence(plan, table, column)));
+
+	if (column->type.kind == SFM_KIND_BYTEA)
+		return psprintf("convert_to(%s::text, 'UTF8')", next);
+	return psprintf("%s::%s", next, sfm_type_name(&column->type));
+}
+
 /* CREATE SEQUENCE for such a column, to run before CREATE TABLE; NULL without one. */
 char *
 sfm_ddl_create_sequence(const SfmPlan *plan, const SfmPlanTable *table)
@@ -78,9 +98,7 @@ sfm_ddl_create_table(const SfmPlan *plan, const SfmPlanTable *table)
 								 sfm_qualify(plan->options->target_schema, column->sequence));
 		}
 		if (column->counts)
-			appendStringInfo(&buf, " DEFAULT nextval(%s::regclass)::%s",
-							 quote_literal_cstr(counting_sequence(plan, table, column)),
-							 sfm_type_name(&column->type));
+			appendStringInfo(&buf, " DEFAULT %s", counting_default(plan, table, column));
 		else if (column->generated_sql)
 			appendStringInfo(&buf, " GENERATED ALWAYS AS (%s) STORED", column->generated_sql);
 		else if (column->default_sql)

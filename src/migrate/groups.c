@@ -115,17 +115,27 @@ tie(SfmPlan *plan, SfmPlanColumn *a, SfmPlanColumn *b)
 		merge_groups(plan, b->group, a->group);
 }
 
+static void
+add_seen(SfmSeen *sum, const SfmSeen *seen)
+{
+	for (int i = 0; i < SFM_NCLASSES; i++)
+		sum->n[i] += seen->n[i];
+	sum->emptied += seen->emptied;
+}
+
 /*
  * Brings the columns of each group to one type.  A type that is fixed (a rule's)
- * is everybody's; else it is one that holds all values of each.  Columns of existing
- * targets keep theirs.
+ * is everybody's; else it is one that holds all values of each: those that were
+ * found in them, or, before they were read, any.  Columns of existing targets keep
+ * theirs.
  */
 void
-sfm_unify_groups(SfmPlan *plan)
+sfm_unify_groups(SfmPlan *plan, bool found)
 {
 	SfmType    *types = palloc0(sizeof(SfmType) * Max(plan->ngroups, 1));
 	bool	   *has_type = palloc0(sizeof(bool) * Max(plan->ngroups, 1));
 	bool	   *has_fixed = palloc0(sizeof(bool) * Max(plan->ngroups, 1));
+	SfmSeen    *seen = palloc0(sizeof(SfmSeen) * Max(plan->ngroups, 1));
 	ListCell   *lc;
 
 	foreach(lc, plan->tables)
@@ -139,8 +149,12 @@ sfm_unify_groups(SfmPlan *plan)
 
 			if (g < 0 || table->exists || has_fixed[g])
 				continue;
-			types[g] = !has_type[g] || column->fixed ? column->type :
-				sfm_unify(&types[g], &column->type);
+			if (!has_type[g] || column->fixed)
+				types[g] = column->type;
+			else
+				types[g] = sfm_unify_seen(&types[g], found ? &seen[g] : NULL, &column->type,
+										  found ? &column->seen : NULL);
+			add_seen(&seen[g], &column->seen);
 			has_type[g] = true;
 			has_fixed[g] = column->fixed;
 		}
@@ -163,9 +177,9 @@ sfm_unify_groups(SfmPlan *plan)
 }
 
 /*
- * The planned type of each group is that of the key that is referenced, above all of
- * a rowid: what references it is often declared otherwise, but holds its values.  If
- * some do not fit, the load will tell.
+ * The planned type of each group is that of a rowid in it, else of the key that is
+ * referenced: what is tied to it is often declared otherwise, but holds its values.
+ * If some do not fit, the load will tell.
  */
 static void
 plan_groups(SfmPlan *plan)
@@ -184,9 +198,9 @@ plan_groups(SfmPlan *plan)
 			int			g = column->group;
 			bool		rowid = column->number == table->source->rowid_column;
 
-			if (g < 0 || table->exists || !column->referenced || column->fixed || is_rowid[g])
+			if (g < 0 || table->exists || column->fixed || is_rowid[g])
 				continue;
-			if (roots[g] == NULL || rowid)
+			if (rowid || (column->referenced && roots[g] == NULL))
 				roots[g] = column;
 			is_rowid[g] = rowid;
 		}
@@ -254,7 +268,7 @@ sfm_tie_columns(SfmPlan *plan)
 		}
 	}
 	plan_groups(plan);
-	sfm_unify_groups(plan);
+	sfm_unify_groups(plan, false);
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);

@@ -188,7 +188,10 @@ is_integer_kind(SfmKind kind)
 	return kind == SFM_KIND_INT2 || kind == SFM_KIND_INT4 || kind == SFM_KIND_INT8;
 }
 
-/* The INTEGER PRIMARY KEY of a table that is created counts on by itself. */
+/*
+ * The INTEGER PRIMARY KEY of a table that is created counts on by itself, also when
+ * "types" gives it a type that no identity can have.
+ */
 static void
 plan_identity(SfmPlan *plan, SfmPlanTable *table)
 {
@@ -199,9 +202,12 @@ plan_identity(SfmPlan *plan, SfmPlanTable *table)
 	if (table->exists || table->source->rowid_column < 0)
 		return;
 	column = sfm_plan_column(table, table->source->rowid_column);
-	if (column == NULL || !is_integer_kind(column->type.kind))
+	if (column == NULL)
 		return;
-	column->identity = true;
+	column->identity = is_integer_kind(column->type.kind);
+	column->counts = sfm_can_count(column->type.kind);
+	if (!column->identity && !column->counts)
+		return;
 	default_name = makeObjectName(table->target, column->target, "seq");
 	name = sfm_namespace_add_identifier(plan->relations, default_name, NULL);
 	if (strcmp(name, default_name) != 0)

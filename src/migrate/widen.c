@@ -140,7 +140,7 @@ sfm_plan_widen(SfmPlan *plan)
 	if (!any)
 		return false;
 
-	sfm_unify_groups(plan);
+	sfm_unify_groups(plan, true);
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
@@ -156,8 +156,7 @@ sfm_plan_widen(SfmPlan *plan)
 				column->type.kind != SFM_KIND_INT4 && column->type.kind != SFM_KIND_INT8)
 			{
 				column->identity = false;
-				column->counts = column->type.kind == SFM_KIND_TEXT ||
-					column->type.kind == SFM_KIND_NUMERIC || column->type.kind == SFM_KIND_FLOAT8;
+				column->counts = sfm_can_count(column->type.kind);
 			}
 			if (column->note && column->resolved && column->group >= 0)
 				column->note = psprintf("%s; with the columns tied to it by foreign keys, %s",

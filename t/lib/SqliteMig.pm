@@ -22,7 +22,7 @@ use Test::More;
 our @EXPORT = qw(
   new_cluster new_database source_files source_copy sqlite make_sqlite
   literal call_sql migrate rows statement_fails compare_with_source
-  nothing_left in_schema
+  nothing_left in_schema pass_on
 );
 
 # A started cluster; each further argument is a line for postgresql.conf.
@@ -176,6 +176,25 @@ SQL
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return is($found, '', $title);
+}
+
+# The tests that a program printed as TAP, as tests of our own.
+sub pass_on
+{
+	my ($tap) = @_;
+	my ($good, $title, @said);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	foreach my $line (split(/\n/, $tap), 'end')
+	{
+		if ($line =~ /^#(.*)/)
+		{
+			push @said, $1;
+			next;
+		}
+		ok($good, $title) or diag(join("\n", @said)) if defined $title;
+		($good, $title, @said) = $line =~ /^(not )?ok \d+ - (.*)/ ? (!$1, $2) : ();
+	}
 }
 
 # A test that compare.py finds no difference between a file and a schema.
