@@ -92,4 +92,7 @@
 	parseTypeString(name, typid, typmod, false)
 #endif
 
+/* "text IS JSON" */
+#define SFM_HAVE_IS_JSON (PG_VERSION_NUM >= 160000)
+
 #endif							/* SFM_COMPAT_H */

@@ -22,8 +22,9 @@ SELECT conname, convalidated, pg_get_constraintdef(oid) FROM pg_constraint WHERE
 DROP SCHEMA dirty CASCADE;
 
 -- all misfits in one error, nothing left behind
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
+SELECT count(*) FROM sqlite_mig.migrate(:'dirty', 'dirty', on_misfit => 'error');
+\set VERBOSITY sqlstate
 SELECT count(*) FROM sqlite_mig.migrate(:'dirty', 'dirty', on_misfit => 'error');
 \set VERBOSITY default
 SELECT count(*) FROM pg_namespace WHERE nspname = 'dirty';

@@ -125,6 +125,7 @@ translate_view(Views *views, View *view)
 	char	   *sql = NULL;
 	char	   *columns;
 
+	check_stack_depth();
 	view->begun = true;
 	if (why == NULL)
 	{

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "sfm_catalog.h"
@@ -397,6 +398,8 @@ literal(Cx *cx, const SfmExpr *expr)
 Term *
 sfm_tr_expr(Cx *cx, const SfmExpr *expr)
 {
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
 	if (cx->failed)
 		return sfm_tr_null();
 	switch (expr->kind)

@@ -9,6 +9,7 @@
 
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "sfm_catalog.h"
 #include "translate_internal.h"
 
@@ -28,7 +29,10 @@ sfm_tr_json_function(Cx *cx, const SfmExpr *expr, List *args)
 	const char *name;
 
 	if (arg->rep == REP_NULL)
-		return arg;
+		return sfm_names_equal(expr->text, "json_valid") ? sfm_tr_int_literal(0) : arg;
+	if (SFM_HAVE_IS_JSON && arg->rep == REP_TEXT && sfm_names_equal(expr->text, "json_valid"))
+		return sfm_tr_derived(cx, expr->offset, REP_BOOL, arg, NULL,
+							  psprintf("coalesce(%s IS JSON, false)", arg->sql));
 	if (!is_json(arg))
 	{
 		sfm_tr_fail(cx, expr->offset, "%s() of what is no json column", expr->text);
