@@ -160,16 +160,17 @@ tap_diagnosis()
 # Counts a file's tests, prints one line, and all that tells about its failures.
 report_tap_file()	# name exit-status
 {
-	local log=$WORK/tap/$1.log ok not_ok skipped
+	local log=$WORK/tap/$1.log ok not_ok skipped seconds
 
 	ok=$(grep -cE '^ok ' "$log" || true)
 	not_ok=$(grep -E '^not ok ' "$log" | grep -cvE '# TODO' || true)
 	skipped=$(sed -n 's/.*All 0 subtests passed.*//; s/^1\.\.0 # SKIP */skipped: /Ip' "$log")
+	seconds=$(sed -n 's/^Files=1, Tests=[0-9]*, *\([0-9]*\) .*/\1/p' "$log")
 	[ "$2" = 0 ] || [ "$not_ok" -gt 0 ] || not_ok=1
 	passed=$((passed + ok))
 	failed=$((failed + not_ok))
 	if [ "$not_ok" = 0 ]; then
-		say "ok      t/$1.pl: ${skipped:-$ok tests}"
+		say "ok      t/$1.pl: ${skipped:-$ok tests}, $seconds s"
 	else
 		say "FAILED  t/$1.pl: $ok passed, $not_ok failed"
 		tap_diagnosis "$log"
