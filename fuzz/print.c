@@ -11,7 +11,7 @@
 
 #include "print.h"
 
-#define UINT64_HEX "%" INT64_MODIFIER "x"
+#define UINT64_HEX "%llx"
 
 static void print_from(StringInfo out, const SfmFrom *from);
 
@@ -268,7 +268,7 @@ print_expr(StringInfo out, const SfmExpr *expr)
 		case SFM_EXPR_INTEGER:
 			/* a negative literal was written in hex, unless it is the least integer */
 			if (expr->u.integer < 0 && expr->u.integer != PG_INT64_MIN)
-				appendStringInfo(out, "0x" UINT64_HEX, (uint64) expr->u.integer);
+				appendStringInfo(out, "0x" UINT64_HEX, (unsigned long long) expr->u.integer);
 			else
 				appendStringInfo(out, INT64_FORMAT, expr->u.integer);
 			break;

@@ -177,7 +177,8 @@ sfm_checksum_equal(const SfmChecksum *a, const SfmChecksum *b)
 char *
 sfm_checksum_text(const SfmChecksum *sum)
 {
-	return psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x", sum->hi, sum->lo);
+	return psprintf("%016llx%016llx", (unsigned long long) sum->hi,
+					(unsigned long long) sum->lo);
 }
 
 static inline void

@@ -342,6 +342,11 @@ read_columns(CatalogReader *reader, SfmTable *table)
 		column->declared_type = sfm_column_cstring(reader->columns, 1);
 		if (column->declared_type && column->declared_type[0] == '\0')
 			column->declared_type = NULL;
+		/* From 3.41 on SQLite gives an expression in a view a word for no affinity. */
+		if (column->declared_type && table->kind == SFM_REL_VIEW &&
+			sqlite3_libversion_number() >= 3041000 &&
+			(strcmp(column->declared_type, "BLOB") == 0 || strcmp(column->declared_type, "NUM") == 0))
+			column->declared_type = NULL;
 		column->not_null = sfm_column_int64(reader->columns, 2) != 0;
 		column->default_sql = sfm_column_cstring(reader->columns, 3);
 		column->pk = (int) sfm_column_int64(reader->columns, 4);

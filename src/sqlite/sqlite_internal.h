@@ -53,8 +53,8 @@ struct SfmStmt
 };
 
 /* error.c */
-extern void sfm_throw(SfmFile *file, int rc, const char *table) pg_attribute_noreturn();
-extern void sfm_throw_open(const char *path, int rc, const char *message) pg_attribute_noreturn();
+extern void sfm_throw(SfmFile *file, int rc, const char *table) __attribute__((noreturn));
+extern void sfm_throw_open(const char *path, int rc, const char *message) __attribute__((noreturn));
 
 /* stmt.c */
 extern void sfm_finalize_all(SfmFile *file);
