@@ -111,6 +111,7 @@ typedef struct SfmOptions
 	SfmMethod	verify;
 	int			jobs;			/* -1: what the server allows */
 	bool		dry_run;
+	bool		only_looks;		/* dry_run, or script() */
 	Oid			owner;			/* InvalidOid: the caller */
 	bool		fire_triggers;
 } SfmOptions;

@@ -107,6 +107,16 @@ migrate($node, $db, $source, target_schema => "'app'", fire_triggers => 'true');
 is($node->safe_psql($db, "SELECT count(*) FROM app.person WHERE spare = 'fired'"), '3', 'triggers fire when that is asked for');
 is(definition('app'), $before, 'and are as they were');
 
+# Locks: against everybody during a run, against writers alone when only looking.
+my $locks = "SELECT string_agg(DISTINCT mode, ' ') FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'app.person'::regclass AND mode ~ 'Exclusive'";
+$node->safe_psql($db, 'TRUNCATE app.team CASCADE');
+like($node->safe_psql($db, "BEGIN; SELECT count(*) FROM " . call_sql('migrate', $source, target_schema => "'app'") . "; $locks; ROLLBACK"),
+	qr/AccessExclusiveLock/, 'a run that takes indexes away locks the table against everybody');
+is((split /\n/, $node->safe_psql($db, "BEGIN READ ONLY; SELECT count(*) FROM " . call_sql('migrate', $source, target_schema => "'app'", dry_run => 'true') . "; $locks; ROLLBACK"))[-1],
+	'ShareRowExclusiveLock', 'a dry run lets readers in, and works in a read-only transaction');
+like((split /\n/, $node->safe_psql($db, "BEGIN; SELECT count(*) FROM " . call_sql('script', $source, target_schema => "'app'") . "; $locks; ROLLBACK"))[-1],
+	qr/^ShareRowExclusiveLock$/, 'script() does too');
+
 # What script() prints does the same.
 $node->safe_psql($db, 'TRUNCATE app.team CASCADE');
 my $script = $node->safe_psql($db, "SELECT statement || ';' FROM " . call_sql('script', $source, target_schema => "'app'"));

@@ -153,6 +153,7 @@ sfm_options_from_call(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"jobs\" must not be negative")));
 	options->dry_run = required_bool(fcinfo, 12, "dry_run");
+	options->only_looks = options->dry_run;
 	options->owner = check_owner(fcinfo, 13);
 	options->fire_triggers = required_bool(fcinfo, 14, "fire_triggers");
 

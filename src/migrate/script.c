@@ -264,6 +264,7 @@ sfm_script(FunctionCallInfo fcinfo)
 	InitMaterializedSRF(fcinfo, 0);
 	old = MemoryContextSwitchTo(mcxt);
 	options = sfm_options_from_call(fcinfo);
+	options->only_looks = true;
 	level = sfm_safe_settings();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

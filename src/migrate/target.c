@@ -106,13 +106,15 @@ sfm_target_rows(const SfmPlanTable *table)
 /*
  * Locks the existing targets, in OID order: those that are emptied, dropped or lose
  * foreign keys or indexes for the load against everybody, with the tables that those
- * foreign keys reference; others against writers.
+ * foreign keys reference; others against writers.  A call that only looks keeps writers
+ * out, too, so that what it counts holds together, but no readers.
  */
 void
 sfm_target_lock_tables(SfmPlan *plan)
 {
 	List	   *relids = NIL;
 	List	   *exclusive = NIL;
+	bool		alters = !plan->options->only_looks;
 	bool		all = plan->options->if_exists == SFM_IF_EXISTS_REPLACE ||
 		plan->options->if_exists == SFM_IF_EXISTS_TRUNCATE;
 	ListCell   *lc;
@@ -124,9 +126,9 @@ sfm_target_lock_tables(SfmPlan *plan)
 		if (!table->exists || table->status == SFM_STATUS_SKIPPED)
 			continue;
 		relids = list_concat_unique_oid(relids, sfm_target_relations(table->relid));
-		if (all)
+		if (all && alters)
 			exclusive = list_concat_unique_oid(exclusive, sfm_target_relations(table->relid));
-		if (sfm_target_is_loaded(plan, table))
+		if (alters && sfm_target_is_loaded(plan, table))
 			exclusive = list_concat_unique_oid(exclusive, sfm_aside_locks(table->relid));
 	}
 	relids = list_concat_unique_oid(relids, exclusive);

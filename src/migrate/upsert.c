@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/relation.h"
 #include "access/stratnum.h"
 #include "catalog/pg_class.h"
 #include "storage/lockdefs.h"
@@ -27,15 +26,14 @@ sfm_is_upsert(const SfmPlan *plan, const SfmPlanTable *table)
 	return plan->options->if_exists == SFM_IF_EXISTS_UPSERT && sfm_target_is_loaded(plan, table);
 }
 
-/* The primary key's index of a table, or InvalidOid. */
+/* The index of a table's primary key, which is not deferrable; else InvalidOid. */
 Oid
 sfm_primary_key(Oid relid)
 {
-	Relation	rel = relation_open(relid, AccessShareLock);
-	Oid			pkey = RelationGetPrimaryKeyIndex(rel);
+	bool		isnull;
 
-	relation_close(rel, NoLock);
-	return pkey;
+	return (Oid) sfm_query_int64(psprintf("SELECT indexrelid::bigint FROM pg_index WHERE indrelid = %u"
+										  " AND indisprimary AND indimmediate AND indisvalid", relid), &isnull);
 }
 
 static SfmPlanColumn *
@@ -67,7 +65,7 @@ sfm_upsert_plan(SfmPlanTable *table, StringInfo problems)
 	table->key = NIL;
 	if (!OidIsValid(pkey))
 	{
-		problem(problems, psprintf("Table %s has no primary key that could decide which row is updated.",
+		problem(problems, psprintf("Table %s has no primary key (one that is not deferrable) to decide which row is updated.",
 								   table->qualified));
 		return;
 	}
