@@ -15,6 +15,7 @@
 #   SFM_SAMPLE_DIR    SQLite files: those of samples/, and one made from each of samples/sql/*.sql
 #   SFM_SHARED_DATA   a folder of further sample files beside the checkout, or empty
 #   SFM_FAULTS_LIB    the library of a build in which a fault can be planted in each converter
+#   SFM_FAULT_VFS     a library that makes SQLite's reads, locks and allocations fail
 #   SFM_SMALL_DIR     a file system of 4 MB, where this runs as root; else empty
 #   SFM_LONG          1 with --long, else empty
 #
@@ -103,7 +104,7 @@ as_tester()
 	as_server env PATH="$PG:$PATH" TMPDIR="$WORK/t" PGHOST="$WORK/s" PGUSER=postgres \
 		SFM_SAMPLE_DIR="$SAMPLE_DIR" SFM_SHARED_DATA="$SHARED_DATA" \
 		SFM_FAULTS_LIB="$WORK/faults/sqlite_fdw_mig.so" SFM_LONG="$long" \
-		SFM_SMALL_DIR="$SMALL_DIR" PGOPTIONS="-c sfm.sample_dir=$SAMPLE_DIR" \
+		SFM_FAULT_VFS="$WORK/src/t/fault_vfs/fault_vfs.so" SFM_SMALL_DIR="$SMALL_DIR" PGOPTIONS="-c sfm.sample_dir=$SAMPLE_DIR" \
 		PG_REGRESS="$PGXS_DIR/test/regress/pg_regress" "$@"
 }
 
@@ -273,6 +274,7 @@ build_and_install WERROR=1
 check_clang
 copy_source faults
 make_in faults all FAULTS=1 WERROR=1
+make_in src/t/fault_vfs all
 make_samples
 make_small_dir
 as_server mkdir "$WORK/t"

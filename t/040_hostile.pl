@@ -351,7 +351,7 @@ PY
 {
 	my @files = map { "$ENV{SFM_SAMPLE_DIR}/$_" } qw(pgloader_test_pk.db sqlalchemy_core.db peewee.db sequelize.sqlite import.db);
 	my $seed = $ENV{SFM_SEED} // 20240107;
-	my $rounds = $ENV{SFM_LONG} ? 3000 : 120;
+	my $rounds = $ENV{SFM_LONG} ? 3000 : 80;
 	my %outcome;
 	my $started = time;
 

@@ -295,6 +295,26 @@ read_statistics(CatalogReader *reader, const char *table, const char *index,
 	return found;
 }
 
+/* Whether a failure says something of the file's content, rather than of the system. */
+static bool
+concerns_the_content(int rc)
+{
+	switch (rc & 0xff)
+	{
+		case SQLITE_NOMEM:
+		case SQLITE_IOERR:
+		case SQLITE_FULL:
+		case SQLITE_CANTOPEN:
+		case SQLITE_BUSY:
+		case SQLITE_LOCKED:
+		case SQLITE_PROTOCOL:
+		case SQLITE_INTERRUPT:
+			return false;
+		default:
+			return true;
+	}
+}
+
 /*
  * Columns as PRAGMA table_xinfo lists them.  SQLite opens virtual tables and
  * expands views to answer, which can fail for that table alone: its message then
@@ -315,9 +335,8 @@ read_columns(CatalogReader *reader, SfmTable *table)
 	sqlite3_finalize(probe);
 	if (rc != SQLITE_ROW)
 	{
-		if (table->kind == SFM_REL_TABLE && rc != SQLITE_DONE)
+		if (!concerns_the_content(rc) || (table->kind == SFM_REL_TABLE && rc != SQLITE_DONE))
 			sfm_throw(reader->file, rc, table->name);
-		CHECK_FOR_INTERRUPTS();
 		table->unreadable = rc == SQLITE_DONE ? "it has no columns" :
 			pstrdup(sqlite3_errmsg(reader->file->db));
 		return;
@@ -367,11 +386,12 @@ read_column_metadata(CatalogReader *reader, SfmTable *table)
 	{
 		const char *collation;
 		int			autoincrement;
+		int			rc = sqlite3_table_column_metadata(reader->file->db, "main", table->name,
+													   table->columns[i].name, NULL, &collation,
+													   NULL, NULL, &autoincrement);
 
-		if (sqlite3_table_column_metadata(reader->file->db, "main", table->name,
-										  table->columns[i].name, NULL, &collation,
-										  NULL, NULL, &autoincrement) != SQLITE_OK)
-			continue;			/* a view */
+		if (rc != SQLITE_OK)
+			sfm_throw(reader->file, rc, table->name);
 		if (collation)
 			table->columns[i].collation = pstrdup(collation);
 		if (autoincrement)
@@ -636,8 +656,8 @@ parse_definition(SfmTable *table)
 }
 
 /*
- * Rows by the range of the rowid: two steps down a B-tree.  -1 where they fail: a
- * damaged table is an error for who reads it, not for who reads the catalog.
+ * Rows by the range of the rowid: two steps down a B-tree.  -1 where they find damage,
+ * which is an error for who reads the table, not for who reads the catalog.
  */
 static double
 rowid_range(SfmFile *file, const SfmTable *table)
@@ -645,17 +665,21 @@ rowid_range(SfmFile *file, const SfmTable *table)
 	char	   *name = sfm_quote_name(table->name);
 	sqlite3_stmt *stmt;
 	double		rows = -1;
+	int			rc;
 
 	/* Both in one query would read the whole table: only one min or max is optimized. */
-	if (sqlite3_prepare_v2(file->db,
-						   psprintf("SELECT (SELECT max(%s) FROM main.%s), (SELECT min(%s) FROM main.%s)",
-									table->rowid_name, name, table->rowid_name, name),
-						   -1, &stmt, NULL) == SQLITE_OK &&
-		sqlite3_step(stmt) == SQLITE_ROW)
+	rc = sqlite3_prepare_v2(file->db,
+							psprintf("SELECT (SELECT max(%s) FROM main.%s), (SELECT min(%s) FROM main.%s)",
+									 table->rowid_name, name, table->rowid_name, name),
+							-1, &stmt, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
 		rows = sqlite3_column_type(stmt, 0) == SQLITE_NULL ? 0 :
 			(double) sqlite3_column_int64(stmt, 0) - (double) sqlite3_column_int64(stmt, 1) + 1;
 	sqlite3_finalize(stmt);
-	CHECK_FOR_INTERRUPTS();
+	if (!concerns_the_content(rc))
+		sfm_throw(file, rc, table->name);
 	return rows;
 }
 

@@ -351,6 +351,12 @@ sfm_file_end(SfmFile *file)
 	/* Statements that still read would keep the locks. */
 	sfm_finalize_all(file);
 	(void) sqlite3_exec(file->db, "ROLLBACK", NULL, NULL, NULL);
+	if (!sqlite3_get_autocommit(file->db))
+	{
+		/* Out of memory: closing needs none, and gives back locks and snapshot too. */
+		(void) sqlite3_close(file->db);
+		file->db = NULL;
+	}
 	file->in_transaction = false;
 	sfm_memory_end(file);
 }
@@ -390,7 +396,7 @@ sfm_file_replaced(const SfmFile *file)
 {
 	SfmFileIdentity now;
 
-	if (!sfm_identify(file->path, &now))
+	if (file->db == NULL || !sfm_identify(file->path, &now))
 		return true;
 	if (file->access == SFM_ACCESS_LOCKED)
 		return now.device != file->identity.device || now.inode != file->identity.inode;
