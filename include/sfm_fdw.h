@@ -20,6 +20,7 @@
  * file is replaced; the read transaction ends with the PostgreSQL transaction.
  */
 extern SfmFile *sfm_connection_for_server(Oid serverid);
+extern bool sfm_connection_in_use(Oid serverid);	/* this transaction has used it already */
 
 /*
  * The same for a path, without a server: opened, its read transaction begun,
@@ -87,6 +88,14 @@ typedef struct SfmSinkColumn
 	int64		nulled;			/* values that became NULL by policy, '' included */
 } SfmSinkColumn;
 
+/*
+ * A background worker that reads the file ahead of the scans that feed sinks
+ * (prefetch.c).
+ */
+typedef struct SfmPrefetch SfmPrefetch;
+extern SfmPrefetch *sfm_prefetch_start(SfmFile *file, const char **why_not);
+extern void sfm_prefetch_stop(SfmPrefetch *prefetch);
+
 typedef struct SfmScanSink SfmScanSink;
 struct SfmScanSink
 {
@@ -95,7 +104,9 @@ struct SfmScanSink
 	MemoryContext mcxt;			/* where the sink and what it collects live */
 	int			ncolumns;		/* live columns of the foreign table, in order */
 	SfmSinkColumn *columns;
+	SfmPrefetch *prefetch;		/* reads ahead; NULL: nobody does */
 	SfmRowHash *hash;			/* NULL: no checksum wanted */
+	const SfmType *plain_types;	/* the columns' types, where sfm_rowhash_is_plain(); or NULL */
 	SfmChecksum checksum;		/* of the rows that arrived */
 	int64		source_rows;	/* rows read */
 	int64		rejected_rows;

@@ -137,9 +137,12 @@ typedef struct SfmSource
 	SfmFile    *file;
 	char	   *path;
 	Oid			serverid;		/* InvalidOid: named by its path */
+	bool		fresh;			/* its read transaction began with this call */
+	SfmPrefetch *prefetch;		/* reads it ahead, or NULL */
 } SfmSource;
 
 extern SfmSource *sfm_source_open(const char *source);
+extern const char *sfm_source_prefetch(SfmSource *source);
 extern void sfm_source_close(SfmSource *source);
 
 /*
@@ -155,6 +158,23 @@ extern bool *sfm_select_tables(const SfmCatalog *catalog, List *include, List *e
  */
 typedef struct SfmPlanTable SfmPlanTable;
 typedef struct SfmPlan SfmPlan;
+
+/* The least and greatest date or time of a column. */
+typedef struct SfmDateRange
+{
+	bool		known;
+	Datum		min;
+	Datum		max;
+} SfmDateRange;
+
+/* What was read back of a target. */
+typedef struct SfmTargetSum
+{
+	SfmChecksum checksum;
+	SfmDateRange dates[FLEXIBLE_ARRAY_MEMBER];	/* a column each; unknown where it is no date */
+} SfmTargetSum;
+#define SFM_TARGET_SUM_SIZE(ncolumns) \
+	MAXALIGN(offsetof(SfmTargetSum, dates) + sizeof(SfmDateRange) * (ncolumns))
 
 typedef struct SfmPlanColumn
 {
@@ -188,9 +208,7 @@ typedef struct SfmPlanColumn
 	int64		nulled;
 	bool		nulls_found;	/* declared NOT NULL, and holds NULL */
 	char	   *note;			/* for migration_column */
-	Datum		target_min;		/* date kinds, from the target's scan */
-	Datum		target_max;
-	bool		has_target_minmax;
+	SfmDateRange target_dates;	/* date kinds, from the target's scan */
 } SfmPlanColumn;
 
 /* A column of an existing target's primary key. */
@@ -463,8 +481,17 @@ extern int64 sfm_load_fast(Oid relid, const char *select, SfmScanSink *sink,
 extern const char *sfm_fast_obstacle(Oid relid, int ncolumns);
 
 /* check.c: the target's side of the verification */
-extern void sfm_target_checksum(const char *query, int ncolumns, const SfmType *types,
-								SfmChecksum *sum, SfmPlanColumn *columns);
+typedef struct SfmTargetAdder SfmTargetAdder;
+extern SfmTargetAdder *sfm_target_adder(int ncolumns, const SfmType *types);
+extern void sfm_target_add(SfmTargetAdder *adder, const Datum *values, const bool *isnull,
+						   SfmTargetSum *sum);
+extern void sfm_target_merge(SfmTargetSum *into, const SfmTargetSum *other, int ncolumns,
+							 const SfmType *types);
+extern SfmTargetSum *sfm_target_sum(const char *query, int ncolumns, const SfmType *types);
+/* check_parallel.c */
+extern int	sfm_check_workers(const SfmPlanTable *table, const SfmType *types);
+extern SfmTargetSum *sfm_check_parallel(const SfmPlanTable *table, const SfmType *types,
+										int nworkers);
 extern char *sfm_check_columns(const SfmPlanTable *table);
 extern char *sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table);
 extern char *sfm_check_query(const SfmPlan *plan, const SfmPlanTable *table);

@@ -30,6 +30,12 @@ typedef struct SfmRowHash SfmRowHash;
 extern SfmRowHash *sfm_rowhash_create(int ncolumns, const SfmType *types);
 
 /*
+ * Whether a checksum over these types needs neither a catalog nor a conversion of
+ * encodings, so that a process without a database can make one for source rows.
+ */
+extern bool sfm_rowhash_is_plain(int ncolumns, const SfmType *types);
+
+/*
  * Adds one source row to *sum.  Returns -1, or the index of the first column
  * whose value has no canonical form for its type (then nothing was added).  With
  * null_misfits[i] (may be NULL: none) such a value of column i counts as NULL.

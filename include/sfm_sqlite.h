@@ -77,6 +77,9 @@ extern void sfm_file_end(SfmFile *file);			/* ends the read transaction; never t
 extern bool sfm_file_in_transaction(const SfmFile *file);
 extern const char *sfm_file_path(const SfmFile *file);
 extern void sfm_file_set_busy_timeout(SfmFile *file, int ms);
+extern int	sfm_file_busy_timeout(const SfmFile *file);
+extern bool sfm_file_is_shared(const SfmFile *file);	/* others who open it read the same file */
+extern int64 sfm_file_data_version(SfmFile *file);	/* changes when another connection commits */
 extern const SfmFileIdentity *sfm_file_identity(const SfmFile *file);	/* as it was when opened */
 extern bool sfm_file_replaced(const SfmFile *file);	/* another file now has that path */
 extern void sfm_file_check_unchanged(SfmFile *file);	/* ereports if an immutable source changed */

@@ -246,7 +246,8 @@ foreach my $i (1 .. 2)
 	my $log = -s $node->logfile;
 
 	$node->safe_psql($db, 'CHECKPOINT');	# else a crash skips some values of sequences
-	$session->start('SELECT count(*) FROM ' . call_sql('migrate', $source) . ';');
+	# held open at its end, so that a fast call is not over before
+	$session->start('BEGIN; SELECT count(*) FROM ' . call_sql('migrate', $source) . '; SELECT pg_sleep(60); COMMIT;');
 	sleep $whole * 0.5;
 	isnt(temporary_files(), '', "$title: the copy is there") if $i == 1;
 	kill 9, $session->pid;
@@ -261,7 +262,7 @@ foreach my $i (1 .. 2)
 	my $session = new_session();
 
 	$node->safe_psql($db, 'CHECKPOINT');
-	$session->start($call);
+	$session->start("BEGIN; $call SELECT pg_sleep(60); COMMIT;");
 	sleep $whole * 0.6;
 	$node->stop('immediate');
 	$session->result;

@@ -20,6 +20,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "mb/pg_wchar.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
@@ -204,9 +205,12 @@ look_through_domain(SfmHashColumn *column)
 {
 	SfmType    *type = &column->type;
 	int32		typmod = type->typmod;
-	Oid			base = getBaseTypeAndTypmod(type->typid, &typmod);
+	Oid			base;
 
-	if (type->kind != SFM_KIND_INPUT || base == type->typid)
+	if (type->kind != SFM_KIND_INPUT)
+		return;
+	base = getBaseTypeAndTypmod(type->typid, &typmod);
+	if (base == type->typid)
 		return;
 	if (DomainHasConstraints(type->typid))
 		column->domain = type->typid;
@@ -250,6 +254,16 @@ sfm_rowhash_create(int ncolumns, const SfmType *types)
 		sfm_target_init(column);
 	}
 	return hash;
+}
+
+/* See sfm_rowhash.h. */
+bool
+sfm_rowhash_is_plain(int ncolumns, const SfmType *types)
+{
+	for (int i = 0; i < ncolumns; i++)
+		if (types[i].kind == SFM_KIND_INPUT)
+			return false;
+	return GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
 }
 
 /* See sfm_rowhash.h.  Errors only where a type's own output function raises them. */

@@ -206,6 +206,16 @@ sfm_connection_for_server(Oid serverid)
 	return connection->file;
 }
 
+/* Whether this transaction has used the server's file already. */
+bool
+sfm_connection_in_use(Oid serverid)
+{
+	SfmConnection *connection = get_connection(serverid);
+
+	return connection->lent != NULL ||
+		(connection->file != NULL && sfm_file_in_transaction(connection->file));
+}
+
 /*
  * Opens a file by its path, resolved by the caller, and begins its read
  * transaction.  Closed by sfm_connection_close_path(), or with the

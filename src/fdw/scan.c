@@ -10,9 +10,7 @@
  * in the scan's per-tuple context, which PostgreSQL resets before each row and this
  * file between rows that it does not return.
  *
- * While a migration listens (struct SfmScanSink), a row goes another way: all
- * its cells are read before any is judged, since the checksum and a rejected row
- * need them all, and a misfit is an event instead of an error.
+ * While a migration listens (struct SfmScanSink), rows go another way: sink_scan.c.
  */
 #include "postgres.h"
 
@@ -32,9 +30,6 @@
 #include "fdw_internal.h"
 #include "sfm_names.h"
 
-/* Rows between two calls of a sink's progress function. */
-#define SFM_PROGRESS_ROWS 4096
-
 typedef struct SfmScanState
 {
 	SfmReader	reader;
@@ -45,10 +40,7 @@ typedef struct SfmScanState
 	List	   *params;			/* of ExprState */
 	Oid		   *param_types;	/* domains looked through */
 
-	/* a migration that listens, or NULL */
-	SfmScanSink *sink;
-	SfmValue   *values;			/* the row's cells, one a column read */
-	bool	   *null_misfits;	/* which of them count as NULL */
+	SfmSinkScan *sink;			/* a migration that listens, or NULL */
 } SfmScanState;
 
 /*
@@ -99,23 +91,6 @@ init_params(ForeignScanState *node, SfmScanState *state, List *exprs)
 		state->param_types[i++] = getBaseType(exprType(lfirst(lc)));
 }
 
-/*
- * Makes room for what the sink needs of a row, and lets it say how columns are
- * converted.  A plan made while it is attached reads all columns.
- */
-static void
-init_sink(SfmScanState *state, SfmScanSink *sink, List *attributes, SfmForeignColumn *columns)
-{
-	if (sink->ncolumns != list_length(attributes))
-		elog(ERROR, "foreign scan reads %d columns, its sink expects %d",
-			 list_length(attributes), sink->ncolumns);
-	for (int i = 0; i < sink->ncolumns; i++)
-		columns[list_nth_int(attributes, i) - 1].type.fixed = sink->columns[i].fixed;
-	state->sink = sink;
-	state->values = palloc0(sizeof(SfmValue) * Max(sink->ncolumns, 1));
-	state->null_misfits = palloc0(sizeof(bool) * Max(sink->ncolumns, 1));
-}
-
 /* BeginForeignScan: prepares the query; under EXPLAIN alone nothing. */
 void
 sfm_begin_scan(ForeignScanState *node, int eflags)
@@ -140,11 +115,14 @@ sfm_begin_scan(ForeignScanState *node, int eflags)
 
 	state = palloc0(sizeof(SfmScanState));
 	if (sink != NULL)
-		init_sink(state, sink, attributes, columns);
+		sfm_sink_prepare(sink, attributes, columns);
 	sfm_reader_init(&state->reader, rel, columns, attributes,
 					boolVal(list_nth(plan->fdw_private, SFM_PLAN_ROWID)), table);
-	state->reader.stmt = sfm_prepare(file, strVal(list_nth(plan->fdw_private, SFM_PLAN_SQL)),
-									 table);
+	if (sink != NULL)
+		state->sink = sfm_sink_begin(sink, &state->reader, plan);
+	if (state->sink == NULL || !sfm_sink_prefetches(state->sink))
+		state->reader.stmt = sfm_prepare(file, strVal(list_nth(plan->fdw_private, SFM_PLAN_SQL)),
+										 table);
 	init_params(node, state, plan->fdw_exprs);
 	node->fdw_state = state;
 }
@@ -246,147 +224,6 @@ bind_params(ForeignScanState *node)
 	state->finished = false;
 }
 
-/* What the converters saw, for the migration.  Again and again is harmless. */
-static void
-report_seen(SfmScanState *state)
-{
-	for (int i = 0; i < state->reader.ncolumns; i++)
-		state->sink->columns[i].seen = state->reader.columns[i].conv->seen;
-}
-
-/*
- * Notes a misfit in the sink.  Returns true when the row must not be returned:
- * under COLLECT none is any more, under REJECT this one.
- */
-static bool
-take_misfit(SfmScanState *state, int i, SfmFit fit, bool has_rowid, int64 rowid)
-{
-	SfmScanSink *sink = state->sink;
-	SfmSinkColumn *column = &sink->columns[i];
-
-	if (column->soft_apart &&
-		sfm_misfit_is_soft(&column->planned, &state->values[i], fit))
-	{
-		sfm_misfit_add(&column->soft, state->reader.columns[i].conv, &state->values[i], fit,
-					   has_rowid, rowid, sink->mcxt);
-		sink->collecting = true;
-		return true;
-	}
-	sfm_misfit_add(&column->misfits, state->reader.columns[i].conv, &state->values[i], fit,
-				   has_rowid, rowid, sink->mcxt);
-	switch (column->on_misfit)
-	{
-		case SFM_ON_MISFIT_NULL:
-			column->nulled++;
-			state->null_misfits[i] = true;
-			return false;
-		case SFM_ON_MISFIT_COLLECT:
-			sink->collecting = true;
-			return true;
-		case SFM_ON_MISFIT_REJECT:
-			break;
-	}
-	return true;
-}
-
-/* Adds the row to the source's checksum. */
-static void
-hash_row(SfmScanState *state)
-{
-	int			bad = sfm_rowhash_add_source(state->sink->hash, state->values,
-											 state->null_misfits, &state->sink->checksum);
-
-	/* the converter took it and the checksum does not: one of them is wrong */
-	if (bad >= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("value of column \"%s\" was converted, but has no form for the checksum",
-						state->reader.columns[bad].name),
-				 errdetail("Table \"%s\": %s value %s.", state->reader.table,
-						   sfm_class_name(state->values[bad].cls),
-						   sfm_value_for_message(&state->values[bad]))));
-}
-
-/*
- * The current row, as the sink's policies have it.  Returns whether it is to be
- * returned by the scan.
- */
-static bool
-sink_row(SfmScanState *state, Datum *values, bool *isnull)
-{
-	SfmReader  *reader = &state->reader;
-	SfmScanSink *sink = state->sink;
-	int			cell = reader->has_rowid ? 1 : 0;
-	int			rejected_by = -1;
-	SfmFit		rejected_for = SFM_FIT;
-	bool		keep = true;
-
-	sink->source_rows++;
-	if (sink->progress && sink->source_rows % SFM_PROGRESS_ROWS == 0)
-		sink->progress(sink);
-	if (reader->ncolumns < reader->natts)
-		memset(isnull, true, reader->natts);
-
-	for (int i = 0; i < reader->ncolumns; i++)
-		sfm_column(reader->stmt, cell + i, &state->values[i]);
-	for (int i = 0; i < reader->ncolumns; i++)
-	{
-		SfmReaderColumn *column = &reader->columns[i];
-		SfmFit		fit = sfm_convert(column->conv, &state->values[i], &values[column->att]);
-
-		isnull[column->att] = fit != SFM_FIT;
-		if (likely(fit == SFM_FIT))
-			continue;
-		if (fit == SFM_FIT_NULL)
-		{
-			if (state->values[i].cls != SFM_NULL)
-				sink->columns[i].nulled++;
-			continue;
-		}
-		if (take_misfit(state, i, fit, reader->has_rowid,
-						reader->has_rowid ? sfm_column_int64(reader->stmt, 0) : 0))
-		{
-			keep = false;
-			if (rejected_by < 0 && sink->columns[i].on_misfit == SFM_ON_MISFIT_REJECT)
-			{
-				rejected_by = i;
-				rejected_for = fit;
-			}
-		}
-	}
-
-	if (rejected_by >= 0 && !sink->collecting)
-	{
-		sink->rejected_rows++;
-		if (sink->reject)
-			sink->reject(sink, reader->has_rowid,
-						 reader->has_rowid ? sfm_column_int64(reader->stmt, 0) : 0,
-						 rejected_by, rejected_for, state->values);
-	}
-	keep = keep && !sink->collecting;
-	if (keep && sink->hash)
-		hash_row(state);
-	return keep;
-}
-
-/* Goes to the next row that a migration wants; false at the end. */
-static bool
-next_for_sink(ForeignScanState *node, SfmScanState *state, TupleTableSlot *slot)
-{
-	while (sfm_step(state->reader.stmt))
-	{
-		bool		keep = sink_row(state, slot->tts_values, slot->tts_isnull);
-
-		for (int i = 0; i < state->reader.ncolumns; i++)
-			state->null_misfits[i] = false;
-		if (keep)
-			return true;
-		ResetExprContext(node->ss.ps.ps_ExprContext);
-	}
-	report_seen(state);
-	return false;
-}
-
 static bool
 next_row(SfmScanState *state, TupleTableSlot *slot)
 {
@@ -404,12 +241,13 @@ sfm_iterate_scan(ForeignScanState *node)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
 	ExecClearTuple(slot);
-	if (!state->bound)
+	if (!state->bound && state->reader.stmt)
 		bind_params(node);
 	/* SQLite would begin again if it were stepped after the end */
 	if (state->finished)
 		return slot;
-	if (state->sink ? next_for_sink(node, state, slot) : next_row(state, slot))
+	if (state->sink ? sfm_sink_next(state->sink, node->ss.ps.ps_ExprContext, slot->tts_values,
+									slot->tts_isnull) : next_row(state, slot))
 		ExecStoreVirtualTuple(slot);
 	else
 		state->finished = true;
@@ -422,8 +260,11 @@ sfm_rescan(ForeignScanState *node)
 {
 	SfmScanState *state = node->fdw_state;
 
-	if (state != NULL)
-		state->bound = false;
+	if (state == NULL)
+		return;
+	if (state->reader.stmt == NULL)
+		elog(ERROR, "a scan whose rows a background worker reads cannot begin anew");
+	state->bound = false;
 }
 
 /* EndForeignScan: also after EXPLAIN alone. */
@@ -435,6 +276,7 @@ sfm_end_scan(ForeignScanState *node)
 	if (state == NULL)
 		return;
 	if (state->sink)
-		report_seen(state);
-	sfm_finalize(state->reader.stmt);
+		sfm_sink_end(state->sink);
+	if (state->reader.stmt)
+		sfm_finalize(state->reader.stmt);
 }

@@ -18,23 +18,17 @@
 
 #include "sfm_migrate.h"
 
-typedef struct CheckReceiver
-{
-	DestReceiver pub;
-	SfmRowHash *hash;
-	SfmChecksum *sum;
-	int			ncolumns;
-	SfmPlanColumn *columns;		/* for the least and greatest date; may be NULL */
-	int		   *dates;			/* which of them are dates or times */
-	int			ndates;
-} CheckReceiver;
+/*
+ * Sums
+ */
 
-/* Orders date and time values, which are all 32 or 64 bit integers inside. */
-static int64
-date_key(SfmKind kind, Datum value)
+struct SfmTargetAdder
 {
-	return kind == SFM_KIND_DATE ? DatumGetDateADT(value) : DatumGetInt64(value);
-}
+	SfmRowHash *hash;
+	const SfmType *types;
+	int		   *dates;			/* which columns are dates or times */
+	int			ndates;
+};
 
 static bool
 is_date_kind(SfmKind kind)
@@ -43,17 +37,79 @@ is_date_kind(SfmKind kind)
 		kind == SFM_KIND_TIMESTAMP || kind == SFM_KIND_TIMESTAMPTZ;
 }
 
-static void
-note_date(SfmPlanColumn *column, Datum value)
+/* What adds rows of these types, which must live as long, to sums. */
+SfmTargetAdder *
+sfm_target_adder(int ncolumns, const SfmType *types)
 {
-	int64		key = date_key(column->type.kind, value);
+	SfmTargetAdder *adder = palloc0(sizeof(SfmTargetAdder));
 
-	if (!column->has_target_minmax || key < date_key(column->type.kind, column->target_min))
-		column->target_min = value;
-	if (!column->has_target_minmax || key > date_key(column->type.kind, column->target_max))
-		column->target_max = value;
-	column->has_target_minmax = true;
+	adder->hash = sfm_rowhash_create(ncolumns, types);
+	adder->types = types;
+	adder->dates = palloc(sizeof(int) * Max(ncolumns, 1));
+	for (int i = 0; i < ncolumns; i++)
+		if (is_date_kind(types[i].kind))
+			adder->dates[adder->ndates++] = i;
+	return adder;
 }
+
+/* Orders date and time values, which are all 32 or 64 bit integers inside. */
+static int64
+date_key(SfmKind kind, Datum value)
+{
+	return kind == SFM_KIND_DATE ? DatumGetDateADT(value) : DatumGetInt64(value);
+}
+
+static inline void
+widen_range(SfmDateRange *range, SfmKind kind, Datum value)
+{
+	int64		key = date_key(kind, value);
+
+	if (!range->known || key < date_key(kind, range->min))
+		range->min = value;
+	if (!range->known || key > date_key(kind, range->max))
+		range->max = value;
+	range->known = true;
+}
+
+/* Adds one row. */
+void
+sfm_target_add(SfmTargetAdder *adder, const Datum *values, const bool *isnull,
+			   SfmTargetSum *sum)
+{
+	sfm_rowhash_add_target(adder->hash, values, isnull, &sum->checksum);
+	for (int i = 0; i < adder->ndates; i++)
+	{
+		int			n = adder->dates[i];
+
+		if (!isnull[n])
+			widen_range(&sum->dates[n], adder->types[n].kind, values[n]);
+	}
+}
+
+/* Adds the sum of other rows of these types. */
+void
+sfm_target_merge(SfmTargetSum *into, const SfmTargetSum *other, int ncolumns,
+				 const SfmType *types)
+{
+	sfm_checksum_add(&into->checksum, &other->checksum);
+	for (int i = 0; i < ncolumns; i++)
+		if (other->dates[i].known)
+		{
+			widen_range(&into->dates[i], types[i].kind, other->dates[i].min);
+			widen_range(&into->dates[i], types[i].kind, other->dates[i].max);
+		}
+}
+
+/*
+ * The rows of a query
+ */
+
+typedef struct CheckReceiver
+{
+	DestReceiver pub;
+	SfmTargetAdder *adder;
+	SfmTargetSum *sum;
+} CheckReceiver;
 
 static void
 check_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
@@ -66,14 +122,7 @@ check_receive(TupleTableSlot *slot, DestReceiver *self)
 	CheckReceiver *receiver = (CheckReceiver *) self;
 
 	slot_getallattrs(slot);
-	sfm_rowhash_add_target(receiver->hash, slot->tts_values, slot->tts_isnull, receiver->sum);
-	for (int i = 0; i < receiver->ndates; i++)
-	{
-		int			n = receiver->dates[i];
-
-		if (!slot->tts_isnull[n])
-			note_date(&receiver->columns[n], slot->tts_values[n]);
-	}
+	sfm_target_add(receiver->adder, slot->tts_values, slot->tts_isnull, receiver->sum);
 	return true;
 }
 
@@ -82,13 +131,9 @@ check_nothing(DestReceiver *self)
 {
 }
 
-/*
- * Adds the rows of a query, whose columns have these types, to *sum.  columns, when
- * given, receive the least and greatest value of date columns.
- */
-void
-sfm_target_checksum(const char *query, int ncolumns, const SfmType *types, SfmChecksum *sum,
-					SfmPlanColumn *columns)
+/* The sum of the rows of a query, whose columns have these types; palloc'd. */
+SfmTargetSum *
+sfm_target_sum(const char *query, int ncolumns, const SfmType *types)
 {
 	CheckReceiver receiver = {0};
 	SPIExecuteOptions options = {0};
@@ -99,23 +144,19 @@ sfm_target_checksum(const char *query, int ncolumns, const SfmType *types, SfmCh
 	receiver.pub.rShutdown = check_nothing;
 	receiver.pub.rDestroy = check_nothing;
 	receiver.pub.mydest = DestNone;
-	receiver.hash = sfm_rowhash_create(ncolumns, types);
-	receiver.sum = sum;
-	receiver.ncolumns = ncolumns;
-	receiver.columns = columns;
-	receiver.dates = palloc(sizeof(int) * Max(ncolumns, 1));
-	for (int i = 0; columns != NULL && i < ncolumns; i++)
-		if (is_date_kind(types[i].kind))
-		{
-			columns[i].has_target_minmax = false;
-			receiver.dates[receiver.ndates++] = i;
-		}
+	receiver.adder = sfm_target_adder(ncolumns, types);
+	receiver.sum = palloc0(SFM_TARGET_SUM_SIZE(ncolumns));
 
 	options.dest = (DestReceiver *) &receiver;
 	rc = SPI_execute_extended(query, &options);
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(rc));
+	return receiver.sum;
 }
+
+/*
+ * The check of a table
+ */
 
 /* A target's migrated columns, generated ones included; quoted and separated. */
 char *
@@ -159,8 +200,23 @@ column_types(const SfmPlanTable *table)
 void
 sfm_check_before(SfmPlan *plan, SfmPlanTable *table)
 {
-	sfm_target_checksum(sfm_check_query(plan, table), table->ncolumns, column_types(table),
-						&table->target_before, NULL);
+	table->target_before = sfm_target_sum(sfm_check_query(plan, table), table->ncolumns,
+										  column_types(table))->checksum;
+}
+
+/* Reads the target back, by several processes where that pays. */
+static void
+sum_target(SfmPlan *plan, SfmPlanTable *table)
+{
+	const SfmType *types = column_types(table);
+	int			nworkers = sfm_check_workers(table, types);
+	SfmTargetSum *sum = nworkers > 0 ? sfm_check_parallel(table, types, nworkers) :
+		sfm_target_sum(sfm_check_query(plan, table), table->ncolumns, types);
+
+	table->target_sum = sum->checksum;
+	for (int i = 0; i < table->ncolumns; i++)
+		table->columns[i].target_dates = sum->dates[i];
+	sfm_checksum_subtract(&table->target_sum, &table->target_before);
 }
 
 static void
@@ -182,11 +238,7 @@ void
 sfm_verify_table(SfmPlan *plan, SfmPlanTable *table)
 {
 	if (plan->options->verify == SFM_METHOD_CHECKSUM)
-	{
-		sfm_target_checksum(sfm_check_query(plan, table), table->ncolumns, column_types(table),
-							&table->target_sum, table->columns);
-		sfm_checksum_subtract(&table->target_sum, &table->target_before);
-	}
+		sum_target(plan, table);
 	else if (plan->options->verify == SFM_METHOD_COUNT)
 	{
 		bool		isnull;

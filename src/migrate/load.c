@@ -126,7 +126,12 @@ make_sink(const SfmPlan *plan, SfmPlanTable *table)
 		types[i] = table->columns[i].type;
 	}
 	if (plan->options->verify == SFM_METHOD_CHECKSUM)
+	{
 		sink->hash = sfm_rowhash_create(table->ncolumns, types);
+		if (sfm_rowhash_is_plain(table->ncolumns, types))
+			sink->plain_types = types;
+	}
+	sink->prefetch = plan->source->prefetch;
 	sink->reject = sfm_reject_misfit;
 	sink->progress = report_progress;
 	sink->private_data = table;

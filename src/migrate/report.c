@@ -186,15 +186,15 @@ note_date_range(SfmPlanTable *table)
 		Oid			output;
 		bool		is_varlena;
 
-		if (!column->seen.has_minmax || !column->has_target_minmax)
+		if (!column->seen.has_minmax || !column->target_dates.known)
 			continue;
 		getTypeOutputInfo(column->type.typid, &output, &is_varlena);
 		sfm_note(table, "Column %s runs from %s to %s in the source, and from %s to %s here.",
 				 quote_identifier(column->target),
 				 OidOutputFunctionCall(output, column->seen.min),
 				 OidOutputFunctionCall(output, column->seen.max),
-				 OidOutputFunctionCall(output, column->target_min),
-				 OidOutputFunctionCall(output, column->target_max));
+				 OidOutputFunctionCall(output, column->target_dates.min),
+				 OidOutputFunctionCall(output, column->target_dates.max));
 	}
 }
 

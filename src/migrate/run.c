@@ -302,6 +302,21 @@ raise_settings(SfmPlan *plan)
 	}
 }
 
+/* The commands that the call runs take no more parallel workers than jobs says. */
+static void
+limit_workers(const SfmOptions *options)
+{
+	static const char *const names[] = {"max_parallel_maintenance_workers",
+	"max_parallel_workers_per_gather"};
+
+	if (options->jobs < 0)
+		return;
+	for (int i = 0; i < lengthof(names); i++)
+		if (atoi(GetConfigOption(names[i], false, false)) > options->jobs)
+			(void) set_config_option(names[i], psprintf("%d", options->jobs), PGC_USERSET,
+									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 static void
 run_plan(SfmPlan *plan)
 {
@@ -384,6 +399,15 @@ report(ReturnSetInfo *rsinfo, SfmPlan *plan)
 			 errhint("SELECT * FROM sqlite_mig.migration_object WHERE status = 'left_out' names them.") : 0));
 }
 
+/* Lets a background worker read the file ahead, where rows will be loaded and jobs allow it. */
+static const char *
+prefetch(const SfmOptions *options, SfmSource *source)
+{
+	if (options->dry_run || options->jobs == 0 || options->scope == SFM_SCOPE_SCHEMA)
+		return NULL;
+	return sfm_source_prefetch(source);
+}
+
 /*
  * sqlite_mig.migrate(...).  Fills the caller's result set, a row a table, when all
  * is done.
@@ -399,6 +423,7 @@ sfm_migrate(FunctionCallInfo fcinfo)
 	SfmSource  *source;
 	SfmPlan    *plan;
 	TimestampTz started_at = GetCurrentTimestamp();
+	const char *read_alone;
 	int			level;
 
 	sfm_require_read_committed("migrate");
@@ -416,13 +441,18 @@ sfm_migrate(FunctionCallInfo fcinfo)
 	sfm_progress_begin(options->source, options->target_schema);
 	sfm_target_lock_schema(options->target_schema);
 	source = sfm_source_open(options->source);
+	read_alone = prefetch(options, source);
 	plan = sfm_plan_build(options, source);
 	plan->started_at = started_at;
+	if (read_alone)
+		plan->notes = lappend(plan->notes,
+							  psprintf("One process read the file, since %s.", read_alone));
 	if (options->dry_run)
 		dry_run(plan);
 	else
 	{
 		raise_settings(plan);
+		limit_workers(options);
 		run_plan(plan);
 	}
 	report(rsinfo, plan);

@@ -48,14 +48,33 @@ sfm_source_open(const char *name)
 		sfm_check_path_privilege(GetUserId());
 		source->path = sfm_resolve_path(name);
 		source->file = sfm_connection_open_path(source->path, SFM_DEFAULT_BUSY_TIMEOUT);
+		source->fresh = true;
 	}
 	else
 	{
 		source->serverid = find_server(name);
+		source->fresh = !sfm_connection_in_use(source->serverid);
 		source->file = sfm_connection_for_server(source->serverid);
 		source->path = pstrdup(sfm_file_path(source->file));
 	}
 	return source;
+}
+
+/*
+ * Has a background worker read the file ahead, from now to the close.  To be called
+ * before anything was read.  Returns a clause for the notes when that should have
+ * been possible and is not, else NULL.
+ */
+const char *
+sfm_source_prefetch(SfmSource *source)
+{
+	const char *why_not = NULL;
+
+	if (source->fresh)
+		source->prefetch = sfm_prefetch_start(source->file, &why_not);
+	else
+		why_not = "the transaction had read from the server before";
+	return why_not;
 }
 
 /*
@@ -65,6 +84,8 @@ sfm_source_open(const char *name)
 void
 sfm_source_close(SfmSource *source)
 {
+	if (source->prefetch != NULL)
+		sfm_prefetch_stop(source->prefetch);
 	sfm_file_check_unchanged(source->file);
 	if (!OidIsValid(source->serverid))
 		sfm_connection_close_path(source->file);

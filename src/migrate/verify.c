@@ -230,7 +230,7 @@ check_target(const char *target, int n, const VerifyColumn *columns, SfmChecksum
 		appendStringInfo(&sql, "%s%s", i ? ", " : "", quote_identifier(columns[i].target));
 	}
 	appendStringInfo(&sql, " FROM %s", target);
-	sfm_target_checksum(sql.data, n, types, sum, NULL);
+	*sum = sfm_target_sum(sql.data, n, types)->checksum;
 }
 
 static void

@@ -380,6 +380,19 @@ sfm_file_set_busy_timeout(SfmFile *file, int ms)
 	file->busy_timeout = ms;
 }
 
+int
+sfm_file_busy_timeout(const SfmFile *file)
+{
+	return file->busy_timeout;
+}
+
+/* Whether it is the file itself that is read, not a private copy of it. */
+bool
+sfm_file_is_shared(const SfmFile *file)
+{
+	return file->access != SFM_ACCESS_COPY;
+}
+
 /* What the file was on disk when it was opened. */
 const SfmFileIdentity *
 sfm_file_identity(const SfmFile *file)
@@ -426,15 +439,32 @@ sfm_file_encoding(SfmFile *file)
 	return file->encoding;
 }
 
+/* What a PRAGMA answers with one integer. */
+static int64
+pragma_int64(SfmFile *file, const char *sql)
+{
+	SfmStmt    *stmt = sfm_prepare(file, sql, NULL);
+	int64		value = sfm_step(stmt) ? sfm_column_int64(stmt, 0) : 0;
+
+	sfm_finalize(stmt);
+	return value;
+}
+
 /* SQLite's schema cookie. */
 int64
 sfm_file_schema_version(SfmFile *file)
 {
-	SfmStmt    *stmt = sfm_prepare(file, "PRAGMA schema_version", NULL);
-	int64		version = sfm_step(stmt) ? sfm_column_int64(stmt, 0) : 0;
+	return pragma_int64(file, "PRAGMA schema_version");
+}
 
-	sfm_finalize(stmt);
-	return version;
+/*
+ * A number that differs between two calls, on a file without a read transaction,
+ * when another connection committed meanwhile.
+ */
+int64
+sfm_file_data_version(SfmFile *file)
+{
+	return pragma_int64(file, "PRAGMA data_version");
 }
 
 /* A sentence for the report when the file is not read in the usual way, else NULL. */
