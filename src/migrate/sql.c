@@ -19,14 +19,23 @@
 
 #include "sfm_migrate.h"
 
+/* SPI_execute(), which else leaves its own memory context as the current one. */
+static void
+execute(const char *sql, long limit)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	int			rc = SPI_execute(sql, false, limit);
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	MemoryContextSwitchTo(mcxt);
+}
+
 /* Runs one statement and forgets its rows.  Errors are PostgreSQL's. */
 void
 sfm_exec(const char *sql)
 {
-	int			rc = SPI_execute(sql, false, 0);
-
-	if (rc < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	execute(sql, 0);
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -144,11 +153,9 @@ sfm_try_exec(const char *sql, int *sqlstate, char **message)
 int64
 sfm_query_int64(const char *sql, bool *isnull)
 {
-	int			rc = SPI_execute(sql, false, 1);
 	int64		result = 0;
 
-	if (rc < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	execute(sql, 1);
 	*isnull = true;
 	if (SPI_processed > 0)
 		result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull));
@@ -160,11 +167,9 @@ sfm_query_int64(const char *sql, bool *isnull)
 char *
 sfm_query_text(const char *sql)
 {
-	int			rc = SPI_execute(sql, false, 1);
 	char	   *result = NULL;
 
-	if (rc < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	execute(sql, 1);
 	if (SPI_processed > 0)
 		result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	SPI_freetuptable(SPI_tuptable);
@@ -175,23 +180,16 @@ sfm_query_text(const char *sql)
 List *
 sfm_query_rows(const char *sql)
 {
-	MemoryContext mcxt = CurrentMemoryContext;
 	List	   *result = NIL;
 
-	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "query failed: %s", sql);
-	MemoryContextSwitchTo(mcxt);
+	execute(sql, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		int			n = SPI_tuptable->tupdesc->natts;
 		char	  **row = palloc(sizeof(char *) * n);
 
 		for (int j = 0; j < n; j++)
-		{
-			char	   *value = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, j + 1);
-
-			row[j] = value ? MemoryContextStrdup(mcxt, value) : NULL;
-		}
+			row[j] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, j + 1);
 		result = lappend(result, row);
 	}
 	SPI_freetuptable(SPI_tuptable);
