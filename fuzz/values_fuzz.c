@@ -374,37 +374,44 @@ unescaped(const char *text, int len, int *outlen)
 }
 
 static void
-json_scalar(Document *d, SfmJsonEvent event, const char *text, int len)
+json_number(Document *d, const char *text, int len)
 {
 	SfmDecimalText decimal;
 	SfmDigits	digits;
 
-	switch (event)
-	{
-		case SFM_JSON_NUMBER:
-			require(sfm_read_decimal(text, len, &decimal), "JSON: a number that is none");
-			appendBinaryStringInfo(&d->text, text, len);
-			if (!numeric_holds(&decimal))
-				d->no_jsonb = true;
-			else
-			{
-				digits_of(text, len, &decimal, &digits);
-				sfm_json_decimal(d->json, &digits);
-			}
-			break;
-		case SFM_JSON_TRUE:
-			appendStringInfoString(&d->text, "true");
-			sfm_json_tag(d->json, SFM_TAG_JSON_TRUE);
-			break;
-		case SFM_JSON_FALSE:
-			appendStringInfoString(&d->text, "false");
-			sfm_json_tag(d->json, SFM_TAG_JSON_FALSE);
-			break;
-		default:
-			appendStringInfoString(&d->text, "null");
-			sfm_json_tag(d->json, SFM_TAG_JSON_NULL);
-			break;
-	}
+	require(sfm_read_decimal(text, len, &decimal), "JSON: a number that is none");
+	if (!numeric_holds(&decimal))
+		d->no_jsonb = true;
+	if (d->no_jsonb)
+		return;
+	digits_of(text, len, &decimal, &digits);
+	sfm_json_decimal(d->json, &digits);
+}
+
+static void
+json_word(Document *d, const char *word, uint8 tag)
+{
+	appendStringInfoString(&d->text, word);
+	if (!d->no_jsonb)
+		sfm_json_tag(d->json, tag);
+}
+
+/* A key or a string, which may have no text. */
+static void
+json_string(Document *d, bool key, const char *text, int len, bool escaped)
+{
+	int			decoded_len;
+	char	   *decoded = unescaped(text, len, &decoded_len);
+
+	require(escaped == (memchr(text, '\\', len) != NULL), "JSON: escaped");
+	if (decoded == NULL)
+		d->no_jsonb = true;
+	if (d->no_jsonb)
+		return;
+	if (key)
+		sfm_json_key(d->json, decoded, decoded_len);
+	else
+		sfm_json_string(d->json, decoded, decoded_len);
 }
 
 static bool
@@ -412,8 +419,6 @@ json_event(void *arg, SfmJsonEvent event, const char *text, int len, bool escape
 {
 	Document   *d = arg;
 	bool		ends = event == SFM_JSON_OBJECT_END || event == SFM_JSON_ARRAY_END;
-	char	   *decoded;
-	int			decoded_len;
 
 	if (d->comma && !ends)
 		appendStringInfoString(&d->text, ", ");
@@ -426,37 +431,36 @@ json_event(void *arg, SfmJsonEvent event, const char *text, int len, bool escape
 			d->comma = false;
 			if (!d->no_jsonb)
 				sfm_json_begin(d->json, event == SFM_JSON_OBJECT_START);
-			return true;
+			break;
 		case SFM_JSON_OBJECT_END:
 		case SFM_JSON_ARRAY_END:
 			appendStringInfoChar(&d->text, event == SFM_JSON_OBJECT_END ? '}' : ']');
 			if (!d->no_jsonb && !sfm_json_end(d->json))
 				d->no_jsonb = true;
-			return true;
+			break;
 		case SFM_JSON_KEY:
 		case SFM_JSON_STRING:
-			require(escaped == (memchr(text, '\\', len) != NULL), "JSON: escaped");
-			decoded = unescaped(text, len, &decoded_len);
 			appendStringInfoChar(&d->text, '"');
 			appendBinaryStringInfo(&d->text, text, len);
 			appendStringInfoString(&d->text, event == SFM_JSON_KEY ? "\": " : "\"");
-			if (event == SFM_JSON_KEY)
-				d->comma = false;
-			if (decoded == NULL)
-				d->no_jsonb = true;
-			else if (!d->no_jsonb && event == SFM_JSON_KEY)
-				sfm_json_key(d->json, decoded, decoded_len);
-			else if (!d->no_jsonb)
-				sfm_json_string(d->json, decoded, decoded_len);
-			return true;
-		default:
-			if (d->no_jsonb)
-				d->json = sfm_json_hasher_create();
-			if (d->no_jsonb)
-				sfm_json_start(d->json, NULL, false), sfm_json_begin(d->json, false);
-			json_scalar(d, event, text, len);
-			return true;
+			d->comma = event == SFM_JSON_STRING;
+			json_string(d, event == SFM_JSON_KEY, text, len, escaped);
+			break;
+		case SFM_JSON_NUMBER:
+			appendBinaryStringInfo(&d->text, text, len);
+			json_number(d, text, len);
+			break;
+		case SFM_JSON_TRUE:
+			json_word(d, "true", SFM_TAG_JSON_TRUE);
+			break;
+		case SFM_JSON_FALSE:
+			json_word(d, "false", SFM_TAG_JSON_FALSE);
+			break;
+		case SFM_JSON_NULL:
+			json_word(d, "null", SFM_TAG_JSON_NULL);
+			break;
 	}
+	return true;
 }
 
 static void

@@ -262,7 +262,7 @@ run_demo()
 
 # ----------------------------------------------------------------------- main
 
-setup_packages clang python3 python3-xxhash perl libipc-run-perl "postgresql-%v-cron" \
+setup_packages clang libclang-rt-dev python3 python3-xxhash perl libipc-run-perl "postgresql-%v-cron" \
 	python3-sqlalchemy python3-alembic python3-django python3-psycopg2
 setup_work
 PGXS_DIR=$(realpath "$(dirname "$("$SYSTEM_PG_CONFIG" --pgxs)")/..")
