@@ -508,6 +508,23 @@ extern void sfm_reject_reset(SfmPlanTable *table);
 extern int64 sfm_reject_rows(SfmPlan *plan, SfmPlanTable *table, const char *condition,
 							 const char *reason);
 extern void sfm_reject_orphans(SfmPlan *plan);
+
+/* rejected.c: the rows that an earlier run kept out */
+typedef struct SfmRejected
+{
+	int64		with_rowid;
+	int64		without_rowid;	/* how many have none to tell them by */
+	/* the rest is for rejected.c alone */
+	Portal		cursor;			/* NULL: there are no rowids */
+	SPITupleTable *batch;
+	uint64		nbatch;
+	uint64		at;
+} SfmRejected;
+
+extern SfmRejected *sfm_rejected_open(int64 migration_id, const char *source_table);
+extern bool sfm_rejected_has(SfmRejected *rejected, int64 rowid);
+extern void sfm_rejected_close(SfmRejected *rejected);
+
 extern void sfm_reject_write(SPIPlanPtr insert, int64 migration_id, SfmPlanTable *table,
 							 const char *migrated_by);
 

@@ -41,6 +41,7 @@ typedef struct SfmNamespace SfmNamespace;
 
 /* for_columns: the names of system columns are not free. */
 extern SfmNamespace *sfm_namespace_create(bool for_columns);
+extern void sfm_namespace_free(SfmNamespace *names);	/* not the names that it gave */
 
 /* Marks an identifier as taken; false when it already was. */
 extern bool sfm_namespace_reserve(SfmNamespace *names, const char *identifier);

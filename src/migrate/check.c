@@ -153,6 +153,7 @@ sfm_target_sum(const char *query, int ncolumns, const SfmType *types)
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(rc));
 	MemoryContextSwitchTo(mcxt);
+	sfm_rowhash_free(receiver.adder->hash);
 	return receiver.sum;
 }
 

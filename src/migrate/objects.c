@@ -259,6 +259,7 @@ plan_table_objects(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 	sfm_plan_checks(plan, scope, table, constraints);
 	foreach(lc, table->source->foreign_keys)
 		plan_foreign_key(plan, table, lfirst(lc), constraints);
+	sfm_namespace_free(constraints);
 	foreach(lc, table->source->triggers)
 	{
 		SfmTrigger *trigger = lfirst(lc);

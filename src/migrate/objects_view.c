@@ -80,6 +80,7 @@ name_result(Views *views, SfmTranslateRelation *relation)
 											   views->plan->options->identifiers, NULL));
 		appendStringInfo(&buf, "%s%s", i ? ", " : "", relation->columns[i].sql);
 	}
+	sfm_namespace_free(names);
 	return buf.data;
 }
 

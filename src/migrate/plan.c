@@ -245,6 +245,7 @@ plan_table(SfmPlan *plan, const SfmTable *source)
 					 quote_identifier(column->source->name), quote_identifier(column->target),
 					 sfm_name_changes_text(changes));
 	}
+	sfm_namespace_free(names);
 	return table;
 }
 

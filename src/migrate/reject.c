@@ -358,6 +358,7 @@ sfm_reject_rows(SfmPlan *plan, SfmPlanTable *table, const char *condition, const
 	if (receiver.by_rowid)
 		sfm_finalize(receiver.by_rowid);
 	MemoryContextDelete(receiver.row_context);
+	sfm_rowhash_free(receiver.hash);
 
 	/*
 	 * What went is no longer expected.  Its hash is that of the stored row: had the
@@ -414,28 +415,26 @@ sfm_reject_write(SPIPlanPtr insert, int64 migration_id, SfmPlanTable *table,
 				 const char *migrated_by)
 {
 	TupleTableSlot *slot;
+	Datum		values[6];
 
 	if (table->rejects == NULL)
 		return;
+	values[0] = Int64GetDatum(migration_id);
+	values[1] = CStringGetTextDatum(sfm_name_to_server(table->source->name));
+	values[5] = CStringGetTextDatum(migrated_by);
 	slot = MakeSingleTupleTableSlot(reject_desc(), &TTSOpsMinimalTuple);
 	while (tuplestore_gettupleslot(table->rejects, true, false, slot))
 	{
-		Datum		values[6];
 		char		nulls[7] = "      ";
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
-		values[0] = Int64GetDatum(migration_id);
-		values[1] = CStringGetTextDatum(sfm_name_to_server(table->source->name));
 		values[2] = slot->tts_values[0];
 		nulls[2] = slot->tts_isnull[0] ? 'n' : ' ';
 		values[3] = slot->tts_values[1];
 		values[4] = slot->tts_values[2];
-		values[5] = CStringGetTextDatum(migrated_by);
 		if (SPI_execute_plan(insert, values, nulls, false, 0) != SPI_OK_INSERT)
 			elog(ERROR, "could not write sqlite_mig.rejected_row");
-		pfree(DatumGetPointer(values[1]));
-		pfree(DatumGetPointer(values[5]));
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(table->rejects);

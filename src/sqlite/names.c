@@ -150,6 +150,13 @@ sfm_namespace_create(bool for_columns)
 	return names;
 }
 
+void
+sfm_namespace_free(SfmNamespace *names)
+{
+	hash_destroy(names->taken);
+	pfree(names);
+}
+
 bool
 sfm_namespace_reserve(SfmNamespace *names, const char *identifier)
 {
