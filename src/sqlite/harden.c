@@ -203,6 +203,8 @@ sfm_harden(SfmFile *file)
 	sqlite3_progress_handler(db, PROGRESS_STEPS, progress, NULL);
 	(void) sqlite3_collation_needed(db, NULL, unknown_collation);
 
+	sfm_add_functions(file);
+
 	/* These read nothing of the file yet. */
 	pragma(file, "PRAGMA mmap_size = 0");
 	pragma(file, "PRAGMA cell_size_check = ON");

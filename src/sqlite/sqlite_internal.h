@@ -62,6 +62,9 @@ extern void sfm_finalize_all(SfmFile *file);
 /* harden.c */
 extern void sfm_harden(SfmFile *file);
 
+/* functions.c */
+extern void sfm_add_functions(SfmFile *file);
+
 /* memory.c */
 extern void sfm_memory_begin(SfmFile *file);
 extern void sfm_memory_end(SfmFile *file);
