@@ -17,16 +17,36 @@ my $node = new_cluster('memory', 'fsync = off', 'max_wal_size = 4GB', 'shared_bu
 	'maintenance_work_mem = 4MB', 'work_mem = 1MB', 'autovacuum = off', 'max_locks_per_transaction = 4096');
 my $db = new_database($node, 'memory');
 
-# The greatest private memory of a backend while it runs one call, in kB: what is
-# resident less what it shares with others, sampled while the call goes on.  The call
-# succeeds, or fails with this error.
+sub private_memory
+{
+	my ($pid) = @_;
+	my ($anonymous) = (eval { slurp_file("/proc/$pid/status") } // '') =~ /^RssAnon:\s+(\d+) kB/m;
+
+	return $anonymous // 0;
+}
+
+# The background worker that reads the file for a backend; 0: none.
+sub reader_of
+{
+	my ($pid) = @_;
+
+	foreach my $name (glob '/proc/[0-9]*/cmdline')
+	{
+		return $name =~ /(\d+)/ ? $1 : 0 if (eval { slurp_file($name) } // '') =~ /sqlite_fdw_mig reader for PID $pid\b/;
+	}
+	return 0;
+}
+
+# The greatest private memory of a backend, and of its reader, while it runs one call,
+# in kB: what is resident less what they share with others, sampled while the call goes
+# on.  The call succeeds, or fails with this error.
 sub peak_private
 {
 	my ($sql, $title, $error) = @_;
 	my ($in, $out, $err) = ('', '', '');
 	my $psql = IPC::Run::start([ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr($db) ],
 		'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timer(600));
-	my $peak = 0;
+	my ($peak, $reader, $samples) = (0, 0, 0);
 
 	$in .= "SET client_min_messages = warning; SELECT pg_backend_pid();\n";
 	$psql->pump until $out =~ /^(\d+)\n/;
@@ -35,16 +55,16 @@ sub peak_private
 	until ($out =~ /^finished$/m)
 	{
 		$psql->pump_nb;
-		my $status = slurp_file("/proc/$pid/status");
-		my ($anonymous) = $status =~ /^RssAnon:\s+(\d+) kB/m;
-		$peak = $anonymous if defined $anonymous && $anonymous > $peak;
+		$reader ||= reader_of($pid) if $samples++ % 10 == 0;
+		my $now = private_memory($pid) + ($reader ? private_memory($reader) : 0);
+		$peak = $now if $now > $peak;
 		select(undef, undef, undef, 0.005);
 	}
 	$in .= "\\q\n";
 	$psql->finish;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$error ? like($err, $error, "$title: the error is the one expected") : is($err, '', "$title: the call succeeds");
-	note("$title: $peak kB");
+	note("$title: $peak kB" . ($reader ? ', with its reader' : ''));
 	return $peak;
 }
 
@@ -71,6 +91,7 @@ foreach my $rows (10_000, 400_000, 2_000_000)
 SQL
 	$peak{$rows} = peak_private(migrate_sql($file, "rows_$rows"), "$rows rows");
 	is($node->safe_psql($db, "SELECT count(*) FROM rows_$rows.t"), $rows, "$rows rows arrived");
+	$peak{"reader $rows"} = peak_private(migrate_sql($file, "reader_$rows", jobs => 2), "$rows rows, jobs => 2") if $rows > 10_000;
 	unlink $file;
 }
 
@@ -81,6 +102,8 @@ SQL
 cmp_ok($peak{2_000_000}, '<', $peak{400_000} + 3 * 1024, 'five times the rows take the same memory');
 cmp_ok($peak{2_000_000}, '<', $peak{10_000} + 20 * 1024, 'two hundred times the rows fill what is allowed');
 cmp_ok($peak{2_000_000}, '<', 100 * 1024, 'and stay under 100 MB');
+
+cmp_ok($peak{'reader 2000000'}, '<', $peak{'reader 400000'} + 3 * 1024, 'and so with a reader');
 
 # ------------------------------------------------------------ misfits and orphans
 
@@ -153,6 +176,11 @@ foreach my $case (
 	my $peak = peak_private(migrate_sql($file, $schema), "$title of $mb MB");
 	is($node->safe_psql($db, "SELECT count(*) FROM $schema.t WHERE octet_length(v::text) >= $mb * 1000000"), '3', "$title of $mb MB arrives");
 	cmp_ok($peak, '<', 6 * $mb * 1000 + 20 * 1024, "$title of $mb MB: under six times its size");
+	if ($title eq 'blob' || $title eq 'text')
+	{
+		$peak = peak_private(migrate_sql($file, "read_$schema", jobs => 2), "$title of $mb MB, jobs => 2");
+		cmp_ok($peak, '<', 6 * $mb * 1000 + 20 * 1024, "$title of $mb MB: with its reader too");
+	}
 	unlink $file;
 }
 
