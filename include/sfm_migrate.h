@@ -390,6 +390,8 @@ extern void sfm_plan_defaults(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_plan_objects(SfmPlan *plan);
 extern SfmObject *sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind,
 								 const char *name, const char *source_sql);
+extern SfmObject *sfm_add_view(SfmPlan *plan, const SfmTable *view);
+extern void sfm_plan_triggers(SfmPlan *plan, SfmPlanTable *table, const SfmTable *source);
 extern void sfm_leave_out(SfmObject *object, const char *why);
 extern void sfm_translated(SfmObject *object, const char *note);
 extern char *sfm_target_columns(const SfmPlanTable *table, int n, const int *numbers);

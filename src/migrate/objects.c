@@ -16,20 +16,56 @@
 
 #include "sfm_migrate.h"
 
+static SfmObject *
+add_object(SfmPlan *plan, const char *kind, const char *source_table, const char *name,
+		   const char *source_sql)
+{
+	SfmObject  *object = palloc0(sizeof(SfmObject));
+
+	object->kind = kind;
+	object->source_table = source_table;
+	object->name = name;
+	object->source_sql = source_sql;
+	plan->objects = lappend(plan->objects, object);
+	return object;
+}
+
 /* Adds an object of a planned table, so far migrated as it stands. */
 SfmObject *
 sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind, const char *name,
 			   const char *source_sql)
 {
-	SfmObject  *object = palloc0(sizeof(SfmObject));
+	SfmObject  *object = add_object(plan, kind, table->source->name, name, source_sql);
 
-	object->kind = kind;
 	object->table = table;
-	object->source_table = table->source->name;
-	object->name = name;
-	object->source_sql = source_sql;
-	plan->objects = lappend(plan->objects, object);
 	return object;
+}
+
+/* Adds a view, so far migrated as it stands. */
+SfmObject *
+sfm_add_view(SfmPlan *plan, const SfmTable *view)
+{
+	return add_object(plan, "view", view->name, view->name, view->sql);
+}
+
+/* Says that the triggers of a table, or of a view (table NULL), are left out. */
+void
+sfm_plan_triggers(SfmPlan *plan, SfmPlanTable *table, const SfmTable *source)
+{
+	ListCell   *lc;
+
+	foreach(lc, source->triggers)
+	{
+		SfmTrigger *trigger = lfirst(lc);
+		SfmObject  *object = add_object(plan, "trigger", source->name, trigger->name, trigger->sql);
+
+		object->table = table;
+		sfm_leave_out(object, "Triggers are left to be written anew.");
+		if (table == NULL)
+			plan->notes = lappend(plan->notes,
+								  psprintf("Trigger %s of view %s is left out: triggers are left to be written anew.",
+										   trigger->name, source->name));
+	}
 }
 
 /* Marks an object as left out, and says so in the table's notes. */
@@ -259,13 +295,7 @@ plan_table_objects(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 	sfm_plan_checks(plan, scope, table, constraints);
 	foreach(lc, table->source->foreign_keys)
 		plan_foreign_key(plan, table, lfirst(lc), constraints);
-	foreach(lc, table->source->triggers)
-	{
-		SfmTrigger *trigger = lfirst(lc);
-
-		sfm_leave_out(sfm_add_object(plan, table, "trigger", trigger->name, trigger->sql),
-					  "Triggers are left to be written anew.");
-	}
+	sfm_plan_triggers(plan, table, table->source);
 }
 
 /* Decides about every object; the types of all columns must be final. */
