@@ -407,6 +407,10 @@ extern void sfm_plan_checks(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTabl
 extern void sfm_plan_generated(SfmPlan *plan, SfmPlanTable *table);
 extern const char *sfm_generated_text(const SfmColumn *column);
 
+/* objects_foreign.c */
+extern void sfm_plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk,
+								 SfmNamespace *names);
+
 /* objects_view.c */
 extern void sfm_plan_views(SfmPlan *plan, SfmTranslateScope *scope);
 
