@@ -115,9 +115,7 @@ window_sql(Cx *cx, const SfmWindow *window, StringInfo buf)
 		Term	   *term = sfm_tr_expr(cx, expr);
 
 		appendStringInfo(buf, "%s%s", expr == window->partition_by ? "PARTITION BY " : ", ",
-						 sfm_tr_comparable(cx, expr->offset, term, "PARTITION BY")->sql);
-		if (term->collation && pg_strcasecmp(term->collation, "BINARY") != 0)
-			sfm_tr_fail(cx, expr->offset, "PARTITION BY under collation %s", term->collation);
+						 sfm_tr_group_key(cx, expr->offset, term, "PARTITION BY"));
 	}
 	if (window->order_by)
 		appendStringInfo(buf, " ORDER BY %s", sfm_tr_order_by(cx, window->order_by));

@@ -12,9 +12,6 @@
 
 #include "translate_internal.h"
 
-/* What SQLite skips before a number in a text (sqlite3Isspace()). */
-#define BLANKS "[\\t-\\r ]*"
-
 bool
 sfm_tr_is_number(const Term *term)
 {
@@ -132,7 +129,7 @@ sfm_tr_condition(Cx *cx, int offset, const Term *term)
 			return psprintf("(%s <> 0)", without_nan(sfm_tr_real(cx, term), term));
 		case REP_TEXT:
 			/* a number that is not zero has a digit that is not, before any exponent */
-			return psprintf("(%s COLLATE \"C\" ~ '^" BLANKS "[+-]?0*([.]0*)?[1-9]')", term->sql);
+			return psprintf("(%s COLLATE \"C\" ~ '^" SFM_TR_BLANKS "[+-]?0*([.]0*)?[1-9]')", term->sql);
 		case REP_NULL:
 			return pstrdup("NULL::boolean");
 		default:
@@ -305,9 +302,9 @@ sfm_tr_to_number(Cx *cx, int offset, const Term *term)
 	}
 	if (sfm_tr_string_of(term) && literal_number(sfm_tr_string_of(term), true, &number))
 		return number;
-	prefix = psprintf("substring(%s COLLATE \"C\", '^" BLANKS "([+-]?[0-9]+)(?![0-9]*[.]|[0-9]|[eE][+-]?[0-9])')",
+	prefix = psprintf("substring(%s COLLATE \"C\", '^" SFM_TR_BLANKS "([+-]?[0-9]+)(?![0-9]*[.]|[0-9]|[eE][+-]?[0-9])')",
 					  term->sql);
-	real = psprintf("substring(%s COLLATE \"C\", '^" BLANKS "([+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?)')",
+	real = psprintf("substring(%s COLLATE \"C\", '^" SFM_TR_BLANKS "([+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?)')",
 					term->sql);
 	return sfm_tr_number(cx, offset, term, NULL,
 						 psprintf("(%s IS NULL OR %s::numeric BETWEEN -9223372036854775808 AND 9223372036854775807)",
@@ -327,7 +324,7 @@ sfm_tr_cast_integer(Cx *cx, int offset, const Term *term)
 
 	if (term->rep == REP_TEXT && sfm_tr_string_of(term) == NULL)
 	{
-		sql = psprintf("(CASE WHEN %s IS NOT NULL THEN least(greatest(coalesce(substring(%s COLLATE \"C\", '^" BLANKS "([+-]?[0-9]+)')::numeric, 0), -9223372036854775808), 9223372036854775807)::bigint END)",
+		sql = psprintf("(CASE WHEN %s IS NOT NULL THEN least(greatest(coalesce(substring(%s COLLATE \"C\", '^" SFM_TR_BLANKS "([+-]?[0-9]+)')::numeric, 0), -9223372036854775808), 9223372036854775807)::bigint END)",
 					   term->sql, term->sql);
 		number = sfm_tr_derived(cx, offset, REP_INT, term, NULL, sql);
 		return number;

@@ -200,15 +200,10 @@ in_select(Cx *cx, const SfmExpr *expr, const SfmSelect *select)
 	char	   *alias = NULL;
 	char	   *sql = NULL;
 	Term	   *right = subquery_column(cx, expr, select, &sql, &alias);
-	Term	   *compared;
 
 	if (cx->failed)
 		return sfm_tr_null();
-	compared = sfm_tr_compare(cx, expr->offset, SFM_OP_EQ, left, right);
-	/* the comparison as it stands, for every row: NULLs count as with IN */
-	return sfm_tr_derived(cx, expr->offset, REP_BOOL, left, right,
-						  psprintf("(%s(true = ANY (SELECT %s FROM (%s) AS %s(c))))",
-								   expr->negated ? "NOT " : "", compared->sql, sql, alias));
+	return sfm_tr_in_select(cx, expr->offset, left, right, sql, alias, expr->negated);
 }
 
 static Term *

@@ -96,6 +96,11 @@ typedef struct Cx
 
 #define UTC_NOW "(now() AT TIME ZONE 'UTC')"
 
+/* What SQLite skips before and behind a number in a text (sqlite3Isspace()). */
+#define SFM_TR_BLANKS "[\\t-\\r ]*"
+/* A text that is a number as a whole: a regular expression, as a literal. */
+#define SFM_TR_NUMBER "'^" SFM_TR_BLANKS "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?" SFM_TR_BLANKS "$'"
+
 /* Longest text of one term: past it a construct is refused instead of written. */
 #define MAX_TERM 200000
 
@@ -134,7 +139,10 @@ extern Term *sfm_tr_number(Cx *cx, int offset, const Term *a, const Term *b, cha
 /* compare.c */
 extern Term *sfm_tr_compare(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right);
 extern Term *sfm_tr_in(Cx *cx, int offset, const Term *left, List *items, bool negated);
+extern Term *sfm_tr_in_select(Cx *cx, int offset, const Term *left, const Term *right,
+							  const char *sql, const char *alias, bool negated);
 extern Term *sfm_tr_like(Cx *cx, const SfmExpr *expr);
+extern char *sfm_tr_group_key(Cx *cx, int offset, const Term *term, const char *what);
 extern char *sfm_tr_sort_key(Cx *cx, int offset, const Term *term);
 extern Term *sfm_tr_not(Cx *cx, int offset, const Term *term);
 
@@ -149,8 +157,10 @@ extern char *sfm_tr_order_by(Cx *cx, const SfmOrderTerm *terms);
 extern Term *sfm_tr_coalesce(Cx *cx, int offset, List *args);
 extern Term *sfm_tr_choose(Cx *cx, int offset, const Term *condition, List *results);
 
-/* function.c, aggregate.c, date.c, json.c */
+/* function.c, format.c, aggregate.c, date.c, json.c */
 extern Term *sfm_tr_function(Cx *cx, const SfmExpr *expr);
+extern Term *sfm_tr_round(Cx *cx, const SfmExpr *expr, List *args);
+extern Term *sfm_tr_printf(Cx *cx, const SfmExpr *expr, List *args);
 extern bool sfm_tr_is_aggregate(const SfmExpr *expr);
 extern Term *sfm_tr_aggregate(Cx *cx, const SfmExpr *expr);
 extern Term *sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args);
