@@ -19,6 +19,17 @@ sfm_tr_is_number(const Term *term)
 		term->rep == REP_NUMBER;
 }
 
+/* The number that a date column holds in SQLite; only where term->epoch is set. */
+Term *
+sfm_tr_epoch_number(const Term *term)
+{
+	Term	   *number = sfm_tr_term(REP_INT, psprintf("(%s)", term->epoch));
+
+	number->affinity = term->affinity;
+	number->volatility = term->volatility;
+	return number;
+}
+
 /* What a term of another type is, for messages. */
 static const char *
 nature(const Term *term)
@@ -116,6 +127,8 @@ sfm_tr_condition(Cx *cx, int offset, const Term *term)
 {
 	int64		value;
 
+	if (term->epoch)
+		term = sfm_tr_epoch_number(term);
 	switch (term->rep)
 	{
 		case REP_BOOL:
@@ -168,6 +181,8 @@ sfm_tr_text(Cx *cx, int offset, const Term *term, const char *what)
 	Term	   *result;
 	char	   *sql;
 
+	if (term->epoch)
+		term = sfm_tr_epoch_number(term);
 	switch (term->rep)
 	{
 		case REP_TEXT:
@@ -287,6 +302,8 @@ sfm_tr_to_number(Cx *cx, int offset, const Term *term)
 	char	   *prefix;
 	char	   *real;
 
+	if (term->epoch)
+		return sfm_tr_epoch_number(term);
 	if (sfm_tr_is_number(term) || term->rep == REP_NULL)
 	{
 		number = palloc(sizeof(Term));
@@ -400,7 +417,7 @@ sfm_tr_comparable(Cx *cx, int offset, const Term *term, const char *what)
 {
 	if (term->rep == REP_OTHER)
 	{
-		bool		date = term->instant && term->pattern;
+		bool		date = (term->instant && term->pattern) || term->epoch;
 		bool		uuid = term->type.kind == SFM_KIND_UUID && !term->spelled &&
 			(term->classes & (term->classes - 1)) == 0;
 
@@ -414,7 +431,8 @@ sfm_tr_comparable(Cx *cx, int offset, const Term *term, const char *what)
 static bool
 same_other(const Term *a, const Term *b)
 {
-	return a->type.typid == b->type.typid && a->spelled == b->spelled &&
+	return a->type.typid == b->type.typid && a->type.reading == b->type.reading &&
+		a->spelled == b->spelled &&
 		a->classes == b->classes && (a->instant == NULL) == (b->instant == NULL) &&
 		(a->pattern == b->pattern ||
 		 (a->pattern && b->pattern && strcmp(a->pattern, b->pattern) == 0));
@@ -454,9 +472,9 @@ common_rep(List *terms, const Term **other)
 	return rep;
 }
 
-/* REP_OTHER among texts: their text, where it is known. */
+/* REP_OTHER among others: its number or text, where it is known. */
 static List *
-others_as_text(Cx *cx, int offset, List *terms, const char *what)
+others_as_known(Cx *cx, int offset, List *terms, const char *what)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
@@ -465,7 +483,8 @@ others_as_text(Cx *cx, int offset, List *terms, const char *what)
 	{
 		Term	   *term = lfirst(lc);
 
-		result = lappend(result, term->rep == REP_OTHER ? sfm_tr_text(cx, offset, term, what) : term);
+		result = lappend(result, term->epoch ? sfm_tr_epoch_number(term) :
+						 term->rep == REP_OTHER ? sfm_tr_text(cx, offset, term, what) : term);
 	}
 	return result;
 }
@@ -488,7 +507,7 @@ sfm_tr_unify(Cx *cx, int offset, List *terms, List **coerced, const char *what)
 		all_null &= ((Term *) lfirst(lc))->rep == REP_NULL;
 	if (rep == REP_NULL && !all_null)
 	{
-		terms = others_as_text(cx, offset, terms, what);
+		terms = others_as_known(cx, offset, terms, what);
 		rep = result->rep = common_rep(terms, &other);
 		if (rep == REP_NULL)
 			sfm_tr_fail(cx, offset, "%s gives values of different storage classes", what);
@@ -501,6 +520,7 @@ sfm_tr_unify(Cx *cx, int offset, List *terms, List **coerced, const char *what)
 		result->collation = NULL;
 		result->volatility = 'i';
 		result->instant = other->instant ? "" : NULL;
+		result->epoch = other->epoch ? "" : NULL;
 	}
 	*coerced = NIL;
 	foreach(lc, terms)
@@ -525,8 +545,11 @@ sfm_tr_unify(Cx *cx, int offset, List *terms, List **coerced, const char *what)
 			term->sql = sfm_tr_real(cx, term);
 		if (rep != REP_OTHER)
 			term->has_type = false;
-		else if (term->rep == REP_NULL && other->instant)
+		else if (term->rep == REP_NULL)
+		{
 			term->instant = pstrdup("NULL::timestamp");
+			term->epoch = pstrdup("NULL::bigint");
+		}
 		term->rep = rep;
 		*coerced = lappend(*coerced, term);
 	}

@@ -454,10 +454,27 @@ pair_looks(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pa
 static void
 make_pair(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pair *pair)
 {
-	const Term *l = apply_text(cx, offset, apply_numeric(cx, offset, left, right), right);
-	const Term *r = apply_text(cx, offset, apply_numeric(cx, offset, right, left), left);
+	const Term *l;
+	const Term *r;
 
 	memset(pair, 0, sizeof(*pair));
+	if (left->epoch && right->epoch && left->type.typid == right->type.typid &&
+		left->type.reading == right->type.reading)
+	{
+		pair->left = left->sql;
+		pair->right = right->sql;
+		return;
+	}
+	if (left->epoch || right->epoch)
+	{
+		make_pair(cx, offset, op, left->epoch ? sfm_tr_epoch_number(left) : left,
+				  right->epoch ? sfm_tr_epoch_number(right) : right, pair);
+		if (pair->constant)
+			pair->sql = constant_answer(pair, op, left, right);
+		return;
+	}
+	l = apply_text(cx, offset, apply_numeric(cx, offset, left, right), right);
+	r = apply_text(cx, offset, apply_numeric(cx, offset, right, left), left);
 	if (l->rep == REP_OTHER || r->rep == REP_OTHER)
 		pair_other(cx, offset, op, l, r, pair);
 	else if ((l->rep == REP_TEXT && l->literal == NULL && sfm_tr_is_number(r) && numeric_affinity(r)) ||

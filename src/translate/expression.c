@@ -304,6 +304,8 @@ choose(Cx *cx, int offset, List *conditions, List *results, char volatility, con
 	result->sql = case_sql(conditions, coerced, offsetof(Term, sql));
 	if (result->instant)
 		result->instant = case_sql(conditions, coerced, offsetof(Term, instant));
+	if (result->epoch)
+		result->epoch = case_sql(conditions, coerced, offsetof(Term, epoch));
 	if (strlen(result->sql) > MAX_TERM)
 		sfm_tr_fail(cx, offset, "the expression becomes too long");
 	return result;

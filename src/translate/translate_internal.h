@@ -39,6 +39,7 @@ typedef struct Term
 	const char *pattern;		/* NULL: not known */
 	bool		readable;		/* SQLite's date functions read it as that instant */
 	bool		is_now;			/* it is the current time, cut off as the pattern says */
+	char	   *epoch;			/* a date column that holds seconds or milliseconds: that bigint */
 
 	SfmType		type;			/* of sql, for a column and REP_OTHER */
 	bool		has_type;
@@ -133,6 +134,7 @@ extern Term *sfm_tr_unify(Cx *cx, int offset, List *terms, List **coerced, const
 extern char *sfm_tr_as_type(Cx *cx, int offset, const Term *term, const SfmType *type,
 							char affinity);
 extern bool sfm_tr_is_number(const Term *term);
+extern Term *sfm_tr_epoch_number(const Term *term);
 extern Term *sfm_tr_number(Cx *cx, int offset, const Term *a, const Term *b, char *is_int,
 						   char *int_sql, char *real_sql);
 
@@ -156,6 +158,21 @@ extern Term *sfm_tr_expr(Cx *cx, const SfmExpr *expr);
 extern char *sfm_tr_order_by(Cx *cx, const SfmOrderTerm *terms);
 extern Term *sfm_tr_coalesce(Cx *cx, int offset, List *args);
 extern Term *sfm_tr_choose(Cx *cx, int offset, const Term *condition, List *results);
+
+/* A time value of SQLite's date functions (instant.c). */
+typedef struct SfmTimeValue
+{
+	char	   *sql;			/* timestamp */
+	char		volatility;
+	bool		moved;			/* modifiers may have taken it out of the years 1 to 9999 */
+	bool		micros;			/* it may have more than milliseconds */
+	bool		whole_days;		/* it is midnight */
+	bool		whole_seconds;
+} SfmTimeValue;
+
+extern bool sfm_tr_time_value(Cx *cx, const SfmExpr *expr, const Term *arg, bool unixepoch,
+							  SfmTimeValue *value);
+extern char *sfm_tr_milliseconds(const char *instant);
 
 /* function.c, format.c, aggregate.c, date.c, json.c */
 extern Term *sfm_tr_function(Cx *cx, const SfmExpr *expr);
