@@ -136,7 +136,7 @@ modify(Cx *cx, const SfmExpr *expr, const Term *arg, SfmTimeValue *value)
 static void
 keep_in_range(SfmTimeValue *value, bool last)
 {
-	if (!value->moved || strstr(value->sql, UTC_NOW) != NULL)
+	if (!value->moved || value->now)
 		return;
 	value->sql = psprintf("nullif(least(%s, '10000-01-01'::timestamp), '10000-01-01'::timestamp)",
 						  value->sql);
@@ -369,7 +369,7 @@ sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args)
 Term *
 sfm_tr_current(Cx *cx, const SfmExpr *expr)
 {
-	SfmTimeValue value = {pstrdup(UTC_NOW), 's'};
+	SfmTimeValue value = {.sql = pstrdup(UTC_NOW), .volatility = 's', .now = true};
 	Term	   *result;
 
 	if (expr->kind == SFM_EXPR_CURRENT_DATE)

@@ -67,7 +67,8 @@ sfm_tr_milliseconds(const char *instant)
 /*
  * A text that SQLite reads: a date with or without a time, a time on 2000-01-01, 'now', or
  * a Julian day; with a zone, which is taken off in whole milliseconds.  SQLite takes the 30th
- * of February and the hour 24, and shows them as they are until it computes: errors here.
+ * of February and the hour 24, and shows them as they are until it computes: errors here, as a time
+ * with an offset is, whose date SQLite does not move along.
  */
 static char *
 text_instant(const char *text)
@@ -80,13 +81,14 @@ text_instant(const char *text)
 	char	   *local = psprintf("((%s) + left(%s, 15)::interval)", day, time);
 
 	return psprintf("(CASE WHEN %s ~ '^9999-12-31" UNTIL_TIME "23:59:59[.]999[5-9]' THEN NULL"
+					" WHEN %s ~ '^" TIME_PART "[\\t-\\r ]*[+-]' THEN ('a time with an offset: ' || %s)::timestamp"
 					" WHEN %s ~ '^(?:" DATE_PART UNTIL_TIME "|(?:" DATE_PART UNTIL_TIME ")?" TIME_PART ZONE_PART ")$'"
 					" THEN coalesce(%s - %s, %s)"
 					" WHEN lower(%s) = 'now' THEN " UTC_NOW
 					" WHEN %s ~ '^-" DATE_PART "' THEN ('a year before 1: ' || %s)::timestamp"
 					" WHEN %s ~ '^(?:" DATE_PART UNTIL_TIME ")?24:[0-5][0-9](?::[0-5][0-9]|" ZONE_PART "$)' THEN ('hour 24: ' || %s)::timestamp"
 					" WHEN %s ~ " SFM_TR_NUMBER " THEN %s END)",
-					t, t, sfm_tr_milliseconds(local), zone, local, t, t, text, t, text, t,
+					t, t, text, t, sfm_tr_milliseconds(local), zone, local, t, t, text, t, text, t,
 					julian_instant(text_number(t)));
 }
 
@@ -142,6 +144,7 @@ sfm_tr_time_value(Cx *cx, const SfmExpr *expr, const Term *arg, bool unixepoch,
 	if (text && sfm_names_equal(text, "now") && !unixepoch)
 	{
 		value->sql = pstrdup(UTC_NOW);
+		value->now = true;
 		value->volatility = 's';
 		return true;
 	}
