@@ -61,7 +61,10 @@ def rows():
                NULL if k == 4 else TIMES[k % len(TIMES)],
                NULL if k == 5 else json.dumps([[], [1, 2], {"a": k}, "text", k][k % 5]),
                NULL if k == 6 else TEXTS[k], NULL if k == 7 else k % 3, NULL if k == 8 else 1700000000 + k * 86399,
-               NULL if k == 9 else 1700000000123 + k * 86399777, MOMENTS[k], 2440587.5 + REALS[k] / 7 if REALS[k] and abs(REALS[k]) < 1e6 else NULL)
+               NULL if k == 9 else 1700000000123 + k * 86399777, MOMENTS[k], 2440587.5 + REALS[k] / 7 if REALS[k] and abs(REALS[k]) < 1e6 else NULL,
+               NULL if k == 10 else json.dumps({"s": TEXTS[k], "i": k, "r": k / 4, "n": [k, k / 2][k % 2], "b": k % 3 == 0,
+                                                "o": {"d": [k, {"e": "x%d" % k}, None]}, "z": None,
+                                                "v": [k, "%d" % k, 1.5, True, None, TEXTS[k], [k], {}][k % 8], "a.b": k}))
 
 
 def cases(path):
@@ -89,8 +92,8 @@ def make(path, file):
     db = sqlite3.connect(file)
     db.execute("""CREATE TABLE inputs (id INTEGER PRIMARY KEY, i INTEGER, r REAL, n NUMERIC, h BIGINT, t TEXT,
         tn TEXT COLLATE NOCASE, x BLOB, f BOOLEAN, d DATE, ts DATETIME, tm TIME, j JSON,
-        tr TEXT COLLATE RTRIM, s SMALLINT, es DATETIME, em DATETIME, m TEXT, jd REAL)""")
-    db.executemany("INSERT INTO inputs VALUES (%s)" % ", ".join("?" * 19), rows())
+        tr TEXT COLLATE RTRIM, s SMALLINT, es DATETIME, em DATETIME, m TEXT, jd REAL, js JSON)""")
+    db.executemany("INSERT INTO inputs VALUES (%s)" % ", ".join("?" * 20), rows())
     db.execute("CREATE TABLE other (id INTEGER PRIMARY KEY, i INTEGER REFERENCES inputs (id), t TEXT, w TEXT)")
     db.executemany("INSERT INTO other VALUES (?, ?, ?, ?)",
                    [(1, 1, "abc", "x"), (2, 1, "ABC", "y"), (3, 5, "7", "x"), (4, None, None, "y"), (5, 28, "", None)])

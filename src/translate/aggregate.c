@@ -14,7 +14,7 @@
 #include "translate_internal.h"
 
 static const char *const aggregates[] = {
-	"avg", "count", "group_concat", "max", "min", "string_agg", "sum", "total"
+	"avg", "count", "group_concat", "json_group_array", "max", "min", "string_agg", "sum", "total"
 };
 
 static const char *const windows[] = {
@@ -316,7 +316,11 @@ sfm_tr_aggregate(Cx *cx, const SfmExpr *expr)
 	char	   *after;
 
 	for (const SfmExpr *arg = call->args; arg; arg = arg->next)
-		args = lappend(args, sfm_tr_expr(cx, arg));
+	{
+		Term	   *term = sfm_tr_expr(cx, arg);
+
+		args = lappend(args, term->rep == REP_JSON ? sfm_tr_output(cx, arg->offset, term) : term);
+	}
 	after = suffix(cx, call);
 	if (cx->failed)
 		return sfm_tr_null();
@@ -332,6 +336,10 @@ sfm_tr_aggregate(Cx *cx, const SfmExpr *expr)
 	}
 	if (sfm_names_equal(expr->text, "group_concat") || sfm_names_equal(expr->text, "string_agg"))
 		return group_concat(cx, expr, first, list_length(args) > 1 ? lsecond(args) : NULL, after);
+	if (sfm_names_equal(expr->text, "json_group_array") && list_length(args) == 1 && !call->distinct)
+		return sfm_tr_json_group(cx, expr, first, call->order_by ?
+								 psprintf(" ORDER BY %s", sfm_tr_order_by(cx, call->order_by)) : "",
+								 after);
 	if (call->order_by || list_length(args) > 1)
 	{
 		sfm_tr_fail(cx, expr->offset, "%s() with a clause that is not its own", expr->text);

@@ -40,6 +40,8 @@ nature(const Term *term)
 		return "a REAL";
 	if (term->rep == REP_NUMBER)
 		return "a number that may be REAL";
+	if (term->rep == REP_JSON)
+		return "a JSON value";
 	if (term->rep == REP_OTHER && term->has_type)
 		return psprintf("a column of type %s", sfm_type_name(&term->type));
 	return "such a value";
@@ -129,6 +131,8 @@ sfm_tr_condition(Cx *cx, int offset, const Term *term)
 
 	if (term->epoch)
 		term = sfm_tr_epoch_number(term);
+	if (term->rep == REP_JSON && !term->json_alone)
+		term = sfm_tr_json_number(cx, offset, term);
 	switch (term->rep)
 	{
 		case REP_BOOL:
@@ -183,6 +187,8 @@ sfm_tr_text(Cx *cx, int offset, const Term *term, const char *what)
 
 	if (term->epoch)
 		term = sfm_tr_epoch_number(term);
+	if (term->rep == REP_JSON && !term->json_alone)
+		return sfm_tr_json_as_text(cx, offset, term, what);
 	switch (term->rep)
 	{
 		case REP_TEXT:
@@ -304,6 +310,8 @@ sfm_tr_to_number(Cx *cx, int offset, const Term *term)
 
 	if (term->epoch)
 		return sfm_tr_epoch_number(term);
+	if (term->rep == REP_JSON && !term->json_alone)
+		return sfm_tr_json_number(cx, offset, term);
 	if (sfm_tr_is_number(term) || term->rep == REP_NULL)
 	{
 		number = palloc(sizeof(Term));
@@ -380,6 +388,10 @@ sfm_tr_output(Cx *cx, int offset, const Term *term)
 	Term	   *result = palloc(sizeof(Term));
 
 	*result = *term;
+	if (term->rep == REP_JSON && term->json_alone)
+		sfm_tr_fail(cx, offset, "the JSON text that operator -> gives");
+	else if (term->rep == REP_JSON)
+		return sfm_tr_json_output(cx, offset, term);
 	switch (term->rep)
 	{
 		case REP_NULL:
@@ -489,6 +501,21 @@ others_as_known(Cx *cx, int offset, List *terms, const char *what)
 	return result;
 }
 
+static List *
+json_as_one(Cx *cx, int offset, List *terms)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, terms)
+	{
+		Term	   *term = lfirst(lc);
+
+		result = lappend(result, term->rep == REP_JSON ? sfm_tr_output(cx, offset, term) : term);
+	}
+	return result;
+}
+
 /*
  * One rep for several terms, the branches of a CASE or the arms of a UNION.  Returns
  * a term without SQL that tells what they are together; *coerced gets them in that
@@ -498,10 +525,14 @@ Term *
 sfm_tr_unify(Cx *cx, int offset, List *terms, List **coerced, const char *what)
 {
 	const Term *other;
-	Rep			rep = common_rep(terms, &other);
-	Term	   *result = sfm_tr_term(rep, NULL);
+	Rep			rep;
+	Term	   *result;
 	ListCell   *lc;
 	bool		all_null = true;
+
+	terms = json_as_one(cx, offset, terms);
+	rep = common_rep(terms, &other);
+	result = sfm_tr_term(rep, NULL);
 
 	foreach(lc, terms)
 		all_null &= ((Term *) lfirst(lc))->rep == REP_NULL;
@@ -671,6 +702,12 @@ sfm_tr_as_type(Cx *cx, int offset, const Term *term, const SfmType *type, char a
 
 	if (term->rep == REP_NULL)
 		return pstrdup("NULL");
+	if (term->rep == REP_JSON && !term->json_alone)
+		sql = sfm_tr_json_as_type(cx, offset, term, type, affinity);
+	if (term->rep == REP_JSON && sql == NULL)
+		term = sfm_tr_output(cx, offset, term);
+	if (sql)
+		return sql;
 	if (term->has_type && term->type.typid == type->typid)
 		sql = term->sql;
 	else if (is_date_kind(type->kind) && term->instant && term->pattern)

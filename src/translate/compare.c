@@ -451,6 +451,52 @@ pair_looks(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pa
 		sfm_tr_fail(cx, offset, "the expression becomes too long");
 }
 
+/* A JSON value and another: by what the value is. */
+static void
+pair_json(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pair *pair)
+{
+	bool		json_left = left->rep == REP_JSON;
+	const Term *json = json_left ? left : right;
+	const Term *other = json_left ? right : left;
+	bool		is = op == SFM_OP_IS || op == SFM_OP_IS_NOT;
+	SfmJsonCases cases;
+	char	   *number;
+	char	   *text;
+	char	   *container;
+	char	   *null;
+
+	if (other->rep == REP_JSON || other->rep == REP_OTHER || other->rep == REP_BLOB || json->json_alone)
+	{
+		sfm_tr_fail(cx, offset, "%s compares a JSON value with what is neither a number nor text",
+					sfm_op_name(op));
+		return;
+	}
+	sfm_tr_json_cases(cx, offset, json, other, &cases);
+	if (other->rep == REP_TEXT && other->affinity == 'T')
+	{
+		Term	   *as_text = sfm_tr_json_as_text(cx, offset, json, "a comparison");
+
+		pair->sql = sfm_tr_compare(cx, offset, op, json_left ? as_text : left,
+								   json_left ? right : as_text)->sql;
+		return;
+	}
+	number = sfm_tr_compare(cx, offset, op, json_left ? cases.number : left,
+							json_left ? right : cases.number)->sql;
+	text = sfm_tr_compare(cx, offset, op, json_left ? cases.text : left,
+						  json_left ? right : cases.text)->sql;
+	container = sfm_tr_compare(cx, offset, op, json_left ? cases.container : left,
+							   json_left ? right : cases.container)->sql;
+	null = is ? psprintf("%s IS %sNULL", sfm_tr_output(cx, offset, other)->sql,
+						 op == SFM_OP_IS ? "" : "NOT ") : "NULL";
+	/* beside a number texts and containers are greater, whatever they are */
+	if (other->rep != REP_TEXT)
+		container = text;
+	pair->sql = psprintf("(CASE WHEN %s THEN %s WHEN %s THEN %s WHEN %s THEN %s ELSE %s END)",
+						 cases.is_null, null, cases.is_number, number, cases.is_text, text, container);
+	if (strlen(pair->sql) > MAX_TERM)
+		sfm_tr_fail(cx, offset, "the expression becomes too long");
+}
+
 static void
 make_pair(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pair *pair)
 {
@@ -458,6 +504,11 @@ make_pair(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pai
 	const Term *r;
 
 	memset(pair, 0, sizeof(*pair));
+	if (left->rep == REP_JSON || right->rep == REP_JSON)
+	{
+		pair_json(cx, offset, op, left, right, pair);
+		return;
+	}
 	if (left->epoch && right->epoch && left->type.typid == right->type.typid &&
 		left->type.reading == right->type.reading)
 	{

@@ -131,11 +131,18 @@ unary(Cx *cx, const SfmExpr *expr)
 static Term *
 is_null(Cx *cx, const SfmExpr *expr)
 {
-	Term	   *term = sfm_tr_output(cx, expr->offset, sfm_tr_expr(cx, expr->left));
-	Term	   *result = sfm_tr_derived(cx, expr->offset, REP_BOOL, term, NULL,
-										psprintf("(%s IS %sNULL)", term->sql,
-												 expr->negated ? "NOT " : ""));
+	Term	   *value = sfm_tr_expr(cx, expr->left);
+	Term	   *term;
+	Term	   *result;
 
+	if (value->rep == REP_JSON)
+		return sfm_tr_derived(cx, expr->offset, REP_BOOL, value, NULL,
+							  psprintf("(%s%s)", expr->negated ? "NOT " : "",
+									   value->json_alone ? psprintf("(%s IS NULL)", value->sql) :
+									   sfm_tr_json_is_null(value)));
+	term = sfm_tr_output(cx, expr->offset, value);
+	result = sfm_tr_derived(cx, expr->offset, REP_BOOL, term, NULL,
+							psprintf("(%s IS %sNULL)", term->sql, expr->negated ? "NOT " : ""));
 	if (!expr->negated)
 		result->true_if_null = term->sql;
 	return result;

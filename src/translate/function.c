@@ -275,6 +275,8 @@ fn_quote(Cx *cx, const SfmExpr *expr, List *args)
 	if (arg->rep == REP_BLOB)
 		return text_result(cx, expr, args, psprintf("coalesce('X''' || upper(encode(%s, 'hex')) || '''', 'NULL')",
 													arg->sql));
+	if (arg->rep != REP_TEXT && arg->rep != REP_OTHER)
+		sfm_tr_fail(cx, expr->offset, "quote() of what may be REAL");
 	arg = sfm_tr_text(cx, expr->offset, arg, "quote()");
 	return text_result(cx, expr, list_make1(arg),
 					   psprintf("coalesce('''' || replace(%s, '''', '''''') || '''', 'NULL')", arg->sql));
@@ -400,6 +402,11 @@ fn_typeof(Cx *cx, const SfmExpr *expr, List *args)
 	const char *type = NULL;
 	char	   *value;
 
+	if (arg->rep == REP_JSON)
+	{
+		sfm_tr_fail(cx, expr->offset, "typeof() of a JSON value (json_type() tells what it is)");
+		return arg;
+	}
 	switch (arg->rep)
 	{
 		case REP_NULL:
@@ -529,7 +536,12 @@ static const Function functions[] = {
 	{"ifnull", 2, 2, fn_coalesce},
 	{"iif", 3, 3, fn_iif},
 	{"instr", 2, 2, fn_instr},
+	{"json_array", 0, -1, sfm_tr_json_made},
 	{"json_array_length", 1, 2, sfm_tr_json_function},
+	{"json_extract", 2, 2, sfm_tr_json_function},
+	{"json_object", 0, -1, sfm_tr_json_made},
+	{"json_quote", 1, 1, sfm_tr_json_made},
+	{"json_type", 1, 2, sfm_tr_json_function},
 	{"json_valid", 1, 1, sfm_tr_json_function},
 	{"julianday", 0, -1, sfm_tr_date_function},
 	{"length", 1, 1, fn_length},

@@ -301,6 +301,7 @@ sfm_tr_column(Cx *cx, const SfmTranslateColumn *column, const char *alias)
 	term->unavailable = column->unavailable;
 	term->classes = column->classes;
 	classify(cx, column, term);
+	term->json_column = column;
 	if (term->rep == REP_TEXT && column->type.kind == SFM_KIND_BPCHAR)
 		term->sql = psprintf("%s::text", term->sql);
 	return term;
@@ -374,6 +375,7 @@ sfm_tr_result_column(const Term *term, SfmTranslateColumn *column)
 			column->classes = SFM_CLASS_BIT(SFM_BLOB);
 			break;
 		case REP_OTHER:
+		case REP_JSON:
 			column->classes = term->classes;
 			break;
 	}

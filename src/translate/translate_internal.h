@@ -23,6 +23,7 @@ typedef enum Rep
 	REP_NUMBER,					/* INTEGER or REAL, value by value */
 	REP_TEXT,					/* text; TEXT */
 	REP_BLOB,					/* bytea; BLOB */
+	REP_JSON,					/* jsonb that a path found; a number, text or NULL by what it is (json.c) */
 	REP_OTHER					/* another type of PostgreSQL: type says which */
 } Rep;
 
@@ -40,6 +41,13 @@ typedef struct Term
 	bool		readable;		/* SQLite's date functions read it as that instant */
 	bool		is_now;			/* it is the current time, cut off as the pattern says */
 	char	   *epoch;			/* a date column that holds seconds or milliseconds: that bigint */
+
+	/* REP_JSON */
+	char	   *json_text;		/* what was found as text, a string without quotes */
+	const char *json_path;		/* SQLite's path from the column to it */
+	const SfmTranslateColumn *json_column;	/* where that starts, or NULL */
+	bool		json_alone;		/* found by ->: the value would be JSON text */
+	bool		is_json_text;	/* REP_TEXT: JSON that json_array() and the like made */
 
 	SfmType		type;			/* of sql, for a column and REP_OTHER */
 	bool		has_type;
@@ -184,9 +192,32 @@ extern Term *sfm_tr_aggregate(Cx *cx, const SfmExpr *expr);
 extern Term *sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args);
 extern Term *sfm_tr_current(Cx *cx, const SfmExpr *expr);
 extern bool sfm_tr_literal_date(const char *text, char **instant, const char **pattern);
+
+/* json.c: the cases that a comparison with a JSON value has */
+typedef struct SfmJsonCases
+{
+	char	   *is_null;
+	char	   *is_number;
+	char	   *is_text;
+	Term	   *number;
+	Term	   *text;
+	Term	   *container;
+} SfmJsonCases;
+
 extern Term *sfm_tr_json_function(Cx *cx, const SfmExpr *expr, List *args);
 extern Term *sfm_tr_json_operator(Cx *cx, int offset, SfmOp op, const Term *left,
 								  const Term *right);
+extern Term *sfm_tr_json_made(Cx *cx, const SfmExpr *expr, List *args);
+extern Term *sfm_tr_json_group(Cx *cx, const SfmExpr *expr, const Term *arg, const char *order,
+							   const char *after);
+extern Term *sfm_tr_json_number(Cx *cx, int offset, const Term *term);
+extern Term *sfm_tr_json_as_text(Cx *cx, int offset, const Term *term, const char *what);
+extern char *sfm_tr_json_is_null(const Term *term);
+extern Term *sfm_tr_json_output(Cx *cx, int offset, const Term *term);
+extern char *sfm_tr_json_as_type(Cx *cx, int offset, const Term *term, const SfmType *type,
+								 char affinity);
+extern void sfm_tr_json_cases(Cx *cx, int offset, const Term *term, const Term *beside,
+							  SfmJsonCases *cases);
 
 /* select.c, from.c */
 extern char *sfm_tr_select(Cx *cx, const SfmSelect *select, int *ncolumns,
