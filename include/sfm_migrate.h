@@ -407,6 +407,9 @@ extern void sfm_plan_checks(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTabl
 extern void sfm_plan_generated(SfmPlan *plan, SfmPlanTable *table);
 extern const char *sfm_generated_text(const SfmColumn *column);
 
+/* compute.c */
+extern void sfm_check_generated(SfmPlan *plan, SfmPlanTable *table);
+
 /* objects_foreign.c */
 extern void sfm_plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk,
 								 SfmNamespace *names);
@@ -536,6 +539,7 @@ extern void sfm_exec(const char *sql);
 extern ErrorData *sfm_subtransaction(bool (*work) (void *arg), void *arg);
 extern void sfm_in_subtransaction(bool (*work) (void *arg), void *arg);
 extern bool sfm_try(bool (*work) (void *arg), void *arg);
+extern bool sfm_try_work(bool (*work) (void *arg), void *arg, char **message);
 extern bool sfm_try_exec(const char *sql, int *sqlstate, char **message);
 extern int64 sfm_query_int64(const char *sql, bool *isnull);
 extern char *sfm_query_text(const char *sql);

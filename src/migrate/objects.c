@@ -142,6 +142,21 @@ plan_generated_object(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 				   "It was VIRTUAL and is STORED; its expression is written for PostgreSQL.");
 }
 
+/*
+ * Whether the column's type is another than its declaration's.  A length or precision that
+ * is not kept is none: SQLite never kept it either.
+ */
+static bool
+follows_values(const SfmPlanColumn *column)
+{
+	if (column->type.reading != SFM_READING_NONE)
+		return true;
+	if (column->planned.kind == SFM_KIND_VARCHAR && column->type.kind == SFM_KIND_TEXT &&
+		!column->type.mixed)
+		return false;
+	return column->type.typid != column->planned.typid;
+}
+
 static void
 plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 {
@@ -150,7 +165,7 @@ plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 
 	object->target_sql = psprintf("%s %s", quote_identifier(column->target),
 								  sfm_type_name(&column->type));
-	if (column->type.typid != column->planned.typid || column->type.reading != SFM_READING_NONE)
+	if (follows_values(column))
 		sfm_translated(object, "Its type follows its values; see migration_column.");
 
 	if (column->identity)

@@ -104,15 +104,15 @@ static char *
 compare_int_real(Cx *cx, SfmOp op, char *i, char *r, bool int_left)
 {
 	const char *o = operator_sql(op);
-	const char *f = int_left ? psprintf("(%s)::double precision %s %%s", i, o) :
-		psprintf("%%s %s (%s)::double precision", o, i);
-	char	   *infinity = psprintf(f, "'Infinity'::double precision");
-	char	   *rounded = psprintf(f, r);
+	char	   *real = psprintf("(%s)::double precision", i);
+	char	   *infinity = int_left ? psprintf("%s %s 'Infinity'::double precision", real, o) :
+		psprintf("'Infinity'::double precision %s %s", o, real);
+	char	   *rounded = int_left ? psprintf("%s %s %s", real, o, r) : psprintf("%s %s %s", r, o, real);
 	char	   *exact = int_left ? psprintf("%s %s (%s)::bigint", i, o, r) :
 		psprintf("(%s)::bigint %s %s", r, o, i);
 
-	return psprintf("(CASE WHEN %s >= 9223372036854775808 THEN %s WHEN (%s)::double precision = %s THEN %s ELSE %s END)",
-					r, infinity, i, r, exact, rounded);
+	return psprintf("(CASE WHEN %s >= 9223372036854775808 THEN %s WHEN %s = %s THEN %s ELSE %s END)",
+					r, infinity, real, r, exact, rounded);
 }
 
 /* The exact decimal expansion of a REAL literal, as a numeric. */
