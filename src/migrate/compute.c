@@ -8,11 +8,13 @@
  */
 #include "postgres.h"
 
+#include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 
 #include "sfm_migrate.h"
 
@@ -117,6 +119,32 @@ check_sql(const SfmPlanTable *table, const SfmPlanColumn *column)
 	return sql.data;
 }
 
+/* What PostgreSQL takes for immutable counts, not what the translator does. */
+static bool
+check_immutable(void *arg)
+{
+	Check	   *check = arg;
+	SPIPlanPtr	plan = SPI_prepare(check->sql, check->table->ncolumns, check->array_types);
+	CachedPlanSource *source;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	source = linitial(SPI_plan_get_plan_sources(plan));
+	if (contain_mutable_functions(linitial(source->query_list)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("it needs a function that is not immutable in PostgreSQL")));
+	SPI_freeplan(plan);
+	return true;
+}
+
+static void
+give_up(SfmPlanColumn *column, char *why)
+{
+	column->generated_sql = NULL;
+	column->generated_why = why;
+}
+
 static void
 check_batch(Check *check, int64 *different)
 {
@@ -142,11 +170,8 @@ check_batch(Check *check, int64 *different)
 		if (sfm_try_work(count_different, check, &message))
 			different[i] += check->different;
 		else
-		{
-			column->generated_why = MemoryContextStrdup(GetMemoryChunkContext(different),
-														psprintf("PostgreSQL could not compute it: %s", message));
-			column->generated_sql = NULL;
-		}
+			give_up(column, MemoryContextStrdup(GetMemoryChunkContext(different),
+												psprintf("PostgreSQL could not compute it: %s", message)));
 	}
 }
 
@@ -205,22 +230,26 @@ sfm_check_generated(SfmPlan *plan, SfmPlanTable *table)
 		{
 			for (int j = 0; j < table->ncolumns; j++)
 				if (table->columns[j].generated_sql)
-				{
-					table->columns[j].generated_sql = NULL;
-					table->columns[j].generated_why =
-						psprintf("column %s has a type without arrays, by which rows are compared",
-								 quote_identifier(table->columns[i].target));
-				}
+					give_up(&table->columns[j],
+							psprintf("column %s has a type without arrays, by which rows are compared",
+									 quote_identifier(table->columns[i].target)));
 			return;
 		}
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		char	   *message;
+
+		if (table->columns[i].generated_sql == NULL)
+			continue;
+		check.sql = check_sql(table, &table->columns[i]);
+		if (!sfm_try_work(check_immutable, &check, &message))
+			give_up(&table->columns[i], message);
+	}
 	check_rows(plan, &check, different);
 	for (int i = 0; i < table->ncolumns; i++)
 		if (different[i] > 0 && table->columns[i].generated_sql)
-		{
-			table->columns[i].generated_sql = NULL;
-			table->columns[i].generated_why = psprintf("PostgreSQL computes another value in %s",
-													   sfm_counted(different[i], "row"));
-		}
+			give_up(&table->columns[i], psprintf("PostgreSQL computes another value in %s",
+												 sfm_counted(different[i], "row")));
 	MemoryContextDelete(check.batch);
 	pfree(check.columns);
 }

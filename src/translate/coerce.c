@@ -166,16 +166,24 @@ real_text(Cx *cx, int offset, const Term *term, const char *r)
 {
 	char	   *digits = psprintf("(%s)::numeric", r);
 	char	   *scaled = psprintf("%s * (CASE WHEN abs(%s) < 1 THEN 1048576 ELSE 32768 END)", r, r);
+	/* with an exponent: the digits without zeros around them, and where the first one stood */
+	char	   *plain = psprintf("abs(%s)::text", digits);
+	char	   *significant = psprintf("btrim(replace(%s, '.', ''), '0')", plain);
+	char	   *mantissa = psprintf("(CASE WHEN %s < 0 THEN '-' ELSE '' END) || left(%s, 1) || '.' || coalesce(nullif(substr(%s, 2), ''), '0')",
+									r, significant, significant);
+	char	   *large = psprintf("'e+' || (length(split_part(%s, '.', 1)) - 1)::text", plain);
+	char	   *zeros = psprintf("(length(split_part(%s, '.', 2)) - length(ltrim(split_part(%s, '.', 2), '0')) + 1)",
+								 plain, plain);
+	char	   *small = psprintf("'e-' || (CASE WHEN %s < 10 THEN '0' ELSE '' END) || %s::text", zeros, zeros);
 	char	   *sql = psprintf("(CASE WHEN %s = 0 THEN '0.0' WHEN %s = 'Infinity' THEN 'Inf' WHEN %s = '-Infinity' THEN '-Inf'"
 							   " WHEN abs(%s) < 1e15 AND (%s)::text ~ '5$' AND %s = trunc(%s)"
-							   " AND length(ltrim(translate((%s)::text, '-.', ''), '0')) = 16 THEN (('no 15 digits: ' || %s)::double precision)::text"
+							   " AND length(ltrim(translate((%s)::text, '-.', ''), '0')) = 16 THEN (('no 15 digits: ' || (%s)::text)::double precision)::text"
 							   " WHEN abs(%s) >= 0.0001 AND abs(%s) < 1e15 THEN regexp_replace(trim_scale(%s)::text, '^(-?[0-9]+)$', '\\1.0')"
-							   " ELSE ltrim(regexp_replace(regexp_replace(to_char(%s, '9.99999999999999EEEE'), '0+e', 'e'), '[.]e', '.0e')) END)",
-							   r, r, r, r, r, scaled, scaled, r, r, digits, digits, digits, r);
-	Term	   *result = sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, sql);
+							   " WHEN abs(%s) < 1 THEN %s || %s ELSE %s || %s END)",
+							   r, r, r, r, r, scaled, scaled, r, r, digits, digits, digits, digits,
+							   mantissa, small, mantissa, large);
 
-	result->volatility = sfm_tr_worse(term->volatility, 's');
-	return result;
+	return sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, sql);
 }
 
 /* A value as text, as || and LIKE take it. */

@@ -55,7 +55,7 @@ round_sql(const char *r, int digits)
 
 	return psprintf("(CASE WHEN %s = trunc(%s) OR scale(%s) <= %d AND abs(%s) < 10::numeric ^ (15 - scale(%s)) THEN %s"
 					" WHEN abs(%s) < 1e%d THEN sign(%s) * (%s)::double precision"
-					" WHEN %s IS NOT NULL THEN ('more digits than a double has: ' || %s)::double precision END)",
+					" WHEN %s IS NOT NULL THEN ('more digits than a double has: ' || (%s)::text)::double precision END)",
 					r, r, shortest, digits, shortest, shortest, r, r, 15 - digits, r,
 					rounded_size(r, digits), r, r);
 }
@@ -216,7 +216,7 @@ real_sql(Cx *cx, int offset, const Conversion *c, const Term *arg)
 		number = sfm_tr_int_literal(0);
 	r = psprintf("coalesce(nullif(%s, 'NaN'), 0)", sfm_tr_real(cx, number));
 	size = psprintf("(CASE WHEN %s = trunc(%s) AND abs(%s) <= 9007199254740992 THEN round(abs(%s)::bigint::numeric, %d)::text"
-					" WHEN abs(%s) < 1e%d THEN %s::text ELSE (('more digits than a double has: ' || %s)::double precision)::text END)",
+					" WHEN abs(%s) < 1e%d THEN %s::text ELSE (('more digits than a double has: ' || (%s)::text)::double precision)::text END)",
 					r, r, r, r, digits, r, 15 - digits, rounded_size(r, digits), r);
 	return psprintf("(CASE WHEN abs(%s) = 'Infinity' THEN (CASE WHEN %s < 0 THEN '-Inf' ELSE '%sInf' END) ELSE %s END)",
 					r, r, c->plus ? "+" : "", signed_digits(c, r, size));
@@ -320,8 +320,8 @@ sfm_tr_printf(Cx *cx, const SfmExpr *expr, List *args)
 		resetStringInfo(&plain);
 		appendStringInfo(&sql, "%s%s", sql.len ? " || " : "", piece);
 		result->volatility = sfm_tr_worse(result->volatility, arg->volatility);
-		/* the text of a REAL or a date is no immutable function's */
-		if (c.letter != 'f' && (arg->rep == REP_REAL || arg->rep == REP_NUMBER || arg->rep == REP_OTHER))
+		/* the text of a date is no immutable function's */
+		if (arg->rep == REP_OTHER)
 			result->volatility = sfm_tr_worse(result->volatility, 's');
 	}
 	if (plain.len || sql.len == 0)

@@ -68,17 +68,23 @@ no_text(const Term *term)
 					term->sql);
 }
 
-/* A value as text, as || and LIKE take it. */
+/*
+ * A value as text, as || and LIKE take it.  An integer of 64 bits is spelled as it is; any
+ * other number is a REAL.
+ */
 Term *
 sfm_tr_json_as_text(Cx *cx, int offset, const Term *term, const char *what)
 {
-	Term	   *text = text_term(term);
-	Term	   *number = sfm_tr_text(cx, offset, sfm_tr_to_number(cx, offset, text), what);
+	Term	   *real = sfm_tr_term(REP_REAL, psprintf("(%s)::double precision", term->json_text));
 
-	return sfm_tr_derived(cx, offset, REP_TEXT, number, NULL,
-						  psprintf("(CASE WHEN %s THEN %s WHEN %s THEN %s ELSE %s END)",
-								   is_kind(term, "'number'"), number->sql, is_kind(term, CONTAINERS),
-								   no_text(term), text->sql));
+	real->volatility = term->volatility;
+	real = sfm_tr_text(cx, offset, real, what);
+	return sfm_tr_derived(cx, offset, REP_TEXT, real, NULL,
+						  psprintf("(CASE WHEN %s THEN %s"
+								   " WHEN jsonb_typeof(%s) <> 'number' OR %s ~ '^-?[0-9]{1,18}$' OR (%s ~ '^-?[0-9]+$' AND %s::numeric BETWEEN -9223372036854775808 AND 9223372036854775807)"
+								   " THEN %s ELSE %s END)",
+								   is_kind(term, CONTAINERS), no_text(term), term->sql, term->json_text,
+								   term->json_text, term->json_text, value_text(term), real->sql));
 }
 
 /* x IS NULL: nothing was found, or null. */
