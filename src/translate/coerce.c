@@ -355,7 +355,9 @@ sfm_tr_cast_integer(Cx *cx, int offset, const Term *term)
 	char	   *sql;
 	char	   *real;
 
-	if (term->rep == REP_TEXT && sfm_tr_string_of(term) == NULL)
+	if (term->rep == REP_JSON && !term->json_alone)
+		term = sfm_tr_json_text_term(term);
+	if (term->rep == REP_TEXT)
 	{
 		sql = psprintf("(CASE WHEN %s IS NOT NULL THEN least(greatest(coalesce(substring(%s COLLATE \"C\", '^" SFM_TR_BLANKS "([+-]?[0-9]+)')::numeric, 0), -9223372036854775808), 9223372036854775807)::bigint END)",
 					   term->sql, term->sql);

@@ -35,8 +35,9 @@ value_text(const Term *term)
 					term->sql, term->json_text);
 }
 
-static Term *
-text_term(const Term *term)
+/* What is found as text, whatever its kind: where only the beginning of that counts. */
+Term *
+sfm_tr_json_text_term(const Term *term)
 {
 	Term	   *text = sfm_tr_term(REP_TEXT, value_text(term));
 
@@ -57,7 +58,7 @@ is_kind(const Term *term, const char *kinds)
 Term *
 sfm_tr_json_number(Cx *cx, int offset, const Term *term)
 {
-	return sfm_tr_to_number(cx, offset, text_term(term));
+	return sfm_tr_to_number(cx, offset, sfm_tr_json_text_term(term));
 }
 
 /* An error, as a text, for what has no text that PostgreSQL knows. */
@@ -103,7 +104,7 @@ sfm_tr_json_output(Cx *cx, int offset, const Term *term)
 {
 	unsigned	kinds = term->json_column && cx->source->json_kinds ?
 		cx->source->json_kinds(cx->source->arg, term->json_column, term->json_path) : 0;
-	Term	   *text = text_term(term);
+	Term	   *text = sfm_tr_json_text_term(term);
 	Term	   *number;
 	char	   *other = psprintf("('a JSON value of another kind: ' || left(%s::text, 40))", term->sql);
 
@@ -166,7 +167,7 @@ sfm_tr_json_cases(Cx *cx, int offset, const Term *term, const Term *beside, SfmJ
 {
 	const char *literal = sfm_tr_string_of(beside);
 	bool		numeric = beside->affinity == 'I' || beside->affinity == 'R' || beside->affinity == 'N';
-	Term	   *text = text_term(term);
+	Term	   *text = sfm_tr_json_text_term(term);
 	Term	   *container = sfm_tr_term(REP_TEXT, NULL);
 
 	cases->is_number = is_kind(term, NUMBERS);

@@ -210,6 +210,7 @@ extern Term *sfm_tr_json_operator(Cx *cx, int offset, SfmOp op, const Term *left
 extern Term *sfm_tr_json_made(Cx *cx, const SfmExpr *expr, List *args);
 extern Term *sfm_tr_json_group(Cx *cx, const SfmExpr *expr, const Term *arg, const char *order,
 							   const char *after);
+extern Term *sfm_tr_json_text_term(const Term *term);
 extern Term *sfm_tr_json_number(Cx *cx, int offset, const Term *term);
 extern Term *sfm_tr_json_as_text(Cx *cx, int offset, const Term *term, const char *what);
 extern char *sfm_tr_json_is_null(const Term *term);
