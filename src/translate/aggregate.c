@@ -258,6 +258,28 @@ group_concat(Cx *cx, const SfmExpr *expr, const Term *arg, const Term *separator
 								   call->order_by ? sfm_tr_order_by(cx, call->order_by) : "", after));
 }
 
+/* lag() and lead() with a value for missing rows: both of one kind */
+static Term *
+with_default(Cx *cx, const SfmExpr *expr, const char *name, List *args, int64 n, const char *after)
+{
+	List	   *coerced;
+	Term	   *common = sfm_tr_unify(cx, expr->offset, list_make2(linitial(args), lthird(args)), &coerced,
+									  psprintf("%s()", name));
+	Term	   *value;
+	Term	   *missing;
+
+	if (cx->failed)
+		return sfm_tr_null();
+	value = sfm_tr_output(cx, expr->offset, linitial(coerced));
+	missing = sfm_tr_output(cx, expr->offset, lsecond(coerced));
+	if (common->rep == REP_TEXT)
+		value->sql = psprintf("(%s)::text", value->sql);
+	else if (common->rep == REP_INT)
+		value->sql = psprintf("(%s)::bigint", value->sql);
+	return same_kind(cx, value, psprintf("(%s(%s, " INT64_FORMAT ", %s)%s)", name, value->sql, n,
+										 missing->sql, after));
+}
+
 /* lag(), lead(), first_value() and the like: a value of another row */
 static Term *
 value_window(Cx *cx, const SfmExpr *expr, const char *name, List *args, const char *after)
@@ -271,10 +293,7 @@ value_window(Cx *cx, const SfmExpr *expr, const char *name, List *args, const ch
 		return sfm_tr_null();
 	}
 	if (list_length(args) > 2)
-	{
-		sfm_tr_fail(cx, expr->offset, "%s() with a value for missing rows", name);
-		return sfm_tr_null();
-	}
+		return with_default(cx, expr, name, args, n, after);
 	return same_kind(cx, value, list_length(args) > 1 ?
 					 psprintf("(%s(%s, " INT64_FORMAT ")%s)", name, value->sql, n, after) :
 					 psprintf("(%s(%s)%s)", name, value->sql, after));
