@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 
+#include "compat.h"
 #include "sfm_migrate.h"
 
 #define BATCH_ROWS 1000
