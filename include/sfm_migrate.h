@@ -390,6 +390,8 @@ extern void sfm_plan_defaults(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_plan_objects(SfmPlan *plan);
 extern SfmObject *sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind,
 								 const char *name, const char *source_sql);
+extern SfmObject *sfm_add_view(SfmPlan *plan, const SfmTable *view);
+extern void sfm_plan_triggers(SfmPlan *plan, SfmPlanTable *table, const SfmTable *source);
 extern void sfm_leave_out(SfmObject *object, const char *why);
 extern void sfm_translated(SfmObject *object, const char *note);
 extern char *sfm_target_columns(const SfmPlanTable *table, int n, const int *numbers);
@@ -404,6 +406,13 @@ extern void sfm_plan_checks(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTabl
 							SfmNamespace *constraints);
 extern void sfm_plan_generated(SfmPlan *plan, SfmPlanTable *table);
 extern const char *sfm_generated_text(const SfmColumn *column);
+
+/* compute.c */
+extern void sfm_check_generated(SfmPlan *plan, SfmPlanTable *table);
+
+/* objects_foreign.c */
+extern void sfm_plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk,
+								 SfmNamespace *names);
 
 /* objects_view.c */
 extern void sfm_plan_views(SfmPlan *plan, SfmTranslateScope *scope);
@@ -547,6 +556,7 @@ extern void sfm_exec(const char *sql);
 extern ErrorData *sfm_subtransaction(bool (*work) (void *arg), void *arg);
 extern void sfm_in_subtransaction(bool (*work) (void *arg), void *arg);
 extern bool sfm_try(bool (*work) (void *arg), void *arg);
+extern bool sfm_try_work(bool (*work) (void *arg), void *arg, char **message);
 extern bool sfm_try_exec(const char *sql, int *sqlstate, char **message);
 extern int64 sfm_query_int64(const char *sql, bool *isnull);
 extern char *sfm_query_text(const char *sql);

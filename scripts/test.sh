@@ -231,12 +231,14 @@ result()
 
 run_fuzz()
 {
-	local status=0
+	local status=0 seconds=20
 
-	[ -e "$WORK/src/fuzz/Makefile" ] && wanted fuzz || return 0
-	step "fuzz: a bounded run"
+	wanted fuzz || return 0
+	[ -z "$long" ] || seconds=300
+	step "fuzz: the parser against SQLite, then parser, translator and readers of values, $seconds s each"
 	as_tester make -C "$WORK/src/fuzz" --no-print-directory PG_CONFIG="$SYSTEM_PG_CONFIG" \
-		FILES="$(printf '%s ' "$SAMPLE_DIR"/*.{db,sqlite})" check >"$WORK/fuzz.log" 2>&1 || status=$?
+		FILES="$(printf '%s ' "$SAMPLE_DIR"/*.{db,sqlite})" CHECK_SECONDS="$seconds" check \
+		>"$WORK/fuzz.log" 2>&1 || status=$?
 	result "fuzz" "$status" "$WORK/fuzz.log"
 }
 
@@ -268,6 +270,7 @@ run_demo()
 
 setup_packages clang libclang-rt-dev python3 python3-xxhash perl libipc-run-perl "postgresql-%v-cron" \
 	python3-sqlalchemy python3-alembic python3-django python3-psycopg2
+need_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"	# the fuzzers' sanitizers
 setup_work
 PGXS_DIR=$(realpath "$(dirname "$("$SYSTEM_PG_CONFIG" --pgxs)")/..")
 SHARED_DATA=$ROOT/../shared/data

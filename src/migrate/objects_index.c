@@ -87,7 +87,7 @@ index_expression(SfmTranslateScope *scope, const SfmPlanTable *table, const SfmI
 		return NULL;
 	}
 	if (!sfm_translate_index_term(sfm_scope_source(scope), sfm_scope_table(scope, table),
-								  column->expr, column->collation, &result, &error))
+								  column->expr, column->collation, index->unique, &result, &error))
 	{
 		*why = psprintf("Its expression is not translated: %s.", sfm_translate_reason(&error));
 		return NULL;

@@ -84,18 +84,6 @@ name_result(Views *views, SfmTranslateRelation *relation)
 	return buf.data;
 }
 
-static SfmObject *
-add_view_object(Views *views, const SfmTable *source)
-{
-	SfmObject  *object = palloc0(sizeof(SfmObject));
-
-	object->kind = "view";
-	object->source_table = object->name = source->name;
-	object->source_sql = source->sql;
-	views->plan->objects = lappend(views->plan->objects, object);
-	return object;
-}
-
 /* Why a view is not even tried, or NULL. */
 static const char *
 obstacle(const Views *views, const SfmTable *source)
@@ -135,7 +123,7 @@ translate_view(Views *views, View *view)
 		if (sql == NULL)
 			why = psprintf("It is not translated: %s.", sfm_translate_reason(&error));
 	}
-	object = add_view_object(views, source);
+	object = sfm_add_view(plan, source);
 	if (why)
 	{
 		leave_view_out(views, object, why);
@@ -180,5 +168,7 @@ sfm_plan_views(SfmPlan *plan, SfmTranslateScope *scope)
 	foreach(lc, views.views)
 		if (!((View *) lfirst(lc))->begun)
 			translate_view(&views, lfirst(lc));
+	foreach(lc, views.views)
+		sfm_plan_triggers(plan, NULL, ((View *) lfirst(lc))->source);
 	sfm_scope_views(scope, NULL, NULL);
 }

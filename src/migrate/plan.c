@@ -258,7 +258,7 @@ plan_left_out(SfmPlan *plan, const SfmTable *source, bool chosen)
 	SfmObject  *object;
 
 	if (source->kind == SFM_REL_VIEW && chosen)
-		return;					/* objects.c */
+		return;					/* objects_view.c */
 	object = add_object(plan, kind, source->name, source->name, source->sql);
 	if (!chosen)
 		leave_out(object, "It was not chosen by the arguments \"include\" and \"exclude\".");

@@ -104,6 +104,22 @@ sfm_in_subtransaction(bool (*work) (void *arg), void *arg)
 		ReThrowError(error);
 }
 
+static bool
+try_work(bool (*work) (void *arg), void *arg, int *sqlstate, char **message)
+{
+	ErrorData  *error = sfm_subtransaction(work, arg);
+
+	if (error == NULL)
+		return true;
+	if (!costs_only_itself(error->sqlerrcode))
+		ReThrowError(error);
+	*sqlstate = error->sqlerrcode;
+	*message = error->detail ?
+		psprintf("%s (%s)", error->message, error->detail) : pstrdup(error->message);
+	FreeErrorData(error);
+	return false;
+}
+
 /*
  * The same; false when it failed in a way that concerns it alone.  Any other error is
  * raised.
@@ -121,6 +137,17 @@ sfm_try(bool (*work) (void *arg), void *arg)
 	return false;
 }
 
+/*
+ * The same; then *message (palloc'd, with the detail) says why it failed.
+ */
+bool
+sfm_try_work(bool (*work) (void *arg), void *arg, char **message)
+{
+	int			sqlstate;
+
+	return try_work(work, arg, &sqlstate, message);
+}
+
 static bool
 exec_work(void *arg)
 {
@@ -136,17 +163,7 @@ exec_work(void *arg)
 bool
 sfm_try_exec(const char *sql, int *sqlstate, char **message)
 {
-	ErrorData  *error = sfm_subtransaction(exec_work, unconstify(char *, sql));
-
-	if (error == NULL)
-		return true;
-	if (!costs_only_itself(error->sqlerrcode))
-		ReThrowError(error);
-	*sqlstate = error->sqlerrcode;
-	*message = error->detail ?
-		psprintf("%s (%s)", error->message, error->detail) : pstrdup(error->message);
-	FreeErrorData(error);
-	return false;
+	return try_work(exec_work, unconstify(char *, sql), sqlstate, message);
 }
 
 /* The first column of a query's first row as bigint; no row counts as NULL. */

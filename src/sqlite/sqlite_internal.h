@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include "lib/ilist.h"
+#include "nodes/pg_list.h"
 #include "sfm_sqlite.h"
 
 #if SQLITE_VERSION_NUMBER < 3037000
@@ -37,6 +38,7 @@ struct SfmFile
 	bool		memory_limited; /* counts among those under SQLite's heap limit */
 	bool		utf16;
 	char		encoding[12];
+	List	   *refused;		/* of char *: functions that its SQL may not call */
 	dlist_head	statements;		/* of SfmStmt, prepared and not finalized */
 };
 
