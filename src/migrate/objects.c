@@ -42,7 +42,7 @@ sfm_leave_out(SfmObject *object, const char *why)
 	object->phase = SFM_PHASE_NONE;
 	if (object->table)
 		sfm_note(object->table, "Left out: %s%s%s: %s", object->kind, object->name ? " " : "",
-				 object->name ? object->name : "", why);
+				 object->name ? sfm_name_to_server(object->name) : "", why);
 }
 
 /* Marks an object as translated; notes add up. */
@@ -87,6 +87,21 @@ sfm_default_name(const SfmPlanTable *table, int n, const int *numbers, const cha
 	return makeObjectName(table->target, n ? columns.data : NULL, suffix);
 }
 
+/* A foreign key in SQLite's words, without its actions. */
+static char *
+foreign_key_sql(const SfmTable *table, const SfmForeignKey *fk)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "FOREIGN KEY (");
+	for (int i = 0; i < fk->ncolumns; i++)
+		appendStringInfo(&sql, "%s%s", i ? ", " : "", fk->columns[i] < 0 ? "?" :
+						 sfm_quote_name(table->columns[fk->columns[i]].name));
+	appendStringInfo(&sql, ") REFERENCES %s", sfm_quote_name(fk->parent));
+	return sql.data;
+}
+
 static void
 plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk, SfmNamespace *names)
 {
@@ -94,21 +109,21 @@ plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk, Sf
 	SfmTable   *source_parent = sfm_catalog_find(plan->catalog, fk->parent);
 	SfmPlanTable *parent = sfm_plan_find(plan, fk->parent);
 	char	   *columns = sfm_target_columns(table, fk->ncolumns, fk->columns);
+	const char *parent_name = sfm_name_to_server(fk->parent);
 	char	   *parent_columns;
 	int		   *numbers;
 	StringInfoData sql;
 
-	object->source_sql = psprintf("FOREIGN KEY (%s) REFERENCES %s", columns ? columns : "?",
-								  sfm_quote_name(fk->parent));
+	object->source_sql = foreign_key_sql(table->source, fk);
 	object->fk = fk;
 	object->parent = parent;
 	if (parent == NULL)
 	{
 		sfm_leave_out(object, source_parent == NULL ?
-					  psprintf("Its parent table %s does not exist.", fk->parent) :
+					  psprintf("Its parent table %s does not exist.", parent_name) :
 					  source_parent->kind != SFM_REL_TABLE ?
-					  psprintf("Its parent %s is not an ordinary table.", fk->parent) :
-					  psprintf("Its parent table %s is left out.", fk->parent));
+					  psprintf("Its parent %s is not an ordinary table.", parent_name) :
+					  psprintf("Its parent table %s is left out.", parent_name));
 		return;
 	}
 	numbers = sfm_parent_columns(fk, parent->source);
@@ -116,7 +131,7 @@ plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk, Sf
 	if (columns == NULL || parent_columns == NULL)
 	{
 		sfm_leave_out(object, numbers == NULL ?
-					  psprintf("Table %s has no such key.", fk->parent) :
+					  psprintf("Table %s has no such key.", parent_name) :
 					  "One of its columns is left out.");
 		return;
 	}
@@ -205,7 +220,7 @@ plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 		if (column->identity)
 			sfm_translated(object, "SQLite never uses the default of an INTEGER PRIMARY KEY.");
 		else if (column->default_sql == NULL)
-			sfm_leave_out(object, psprintf("DEFAULT %s: %s.", source->default_sql,
+			sfm_leave_out(object, psprintf("DEFAULT %s: %s.", sfm_name_to_server(source->default_sql),
 										   column->default_why));
 		else
 		{

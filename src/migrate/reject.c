@@ -51,29 +51,36 @@ append_hex(StringInfo buf, const char *bytes, int len)
 	appendStringInfoChar(buf, '"');
 }
 
-/* Whether jsonb can hold the text: valid UTF-8 without a NUL. */
-static bool
-is_json_text(const SfmValue *value, int len)
+/*
+ * The first bytes of a text as jsonb can hold them, in the database's encoding; NULL
+ * where it cannot: no valid text, a NUL byte, a character that the encoding lacks.
+ */
+static char *
+json_text(const SfmValue *value, int len)
 {
-	return value->cls == SFM_TEXT && !value->bad_encoding &&
-		memchr(value->u.p, '\0', len) == NULL &&
-		pg_encoding_verifymbstr(PG_UTF8, value->u.p, len) == len;
+	SfmValue	head = *value;
+	const char *text = value->u.p;
+
+	head.len = len;
+	if (value->cls != SFM_TEXT || !sfm_valid_utf8(&head) || !sfm_utf8_to_database(&text, &len))
+		return NULL;
+	return pnstrdup(text, len);
 }
 
 static void
 append_bytes(StringInfo buf, const SfmValue *value)
 {
 	int			shown = value->len;
+	char	   *text;
 
 	if (shown > MAX_SHOWN)
 		shown = value->cls == SFM_TEXT && !value->bad_encoding ?
 			pg_encoding_mbcliplen(PG_UTF8, value->u.p, value->len, MAX_SHOWN) : MAX_SHOWN;
-	if (is_json_text(value, shown))
+	text = json_text(value, shown);
+	if (text)
 	{
-		char	   *text = pnstrdup(value->u.p, shown);
-
 		appendStringInfoString(buf, "\"value\": ");
-		escape_json(buf, sfm_name_to_server(text));
+		escape_json(buf, text);
 	}
 	else
 		append_hex(buf, value->u.p, shown);

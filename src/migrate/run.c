@@ -120,7 +120,7 @@ load_again(SfmPlan *plan)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("table \"%s\" holds NULLs that its first reading did not meet",
-						table->source->name)));
+						sfm_name_to_server(table->source->name))));
 	}
 }
 

@@ -195,7 +195,8 @@ sfm_plan_raise_misfits(const SfmPlan *plan)
 			if (n++ >= MAX_LISTED)
 				continue;
 			appendStringInfo(&detail, "%sTable \"%s\", column \"%s\": %lld of %lld values; the first, %s",
-							 n > 1 ? "\n" : "", table->source->name, column->source->name,
+							 n > 1 ? "\n" : "", sfm_name_to_server(table->source->name),
+							 sfm_name_to_server(column->source->name),
 							 (long long) m->n,
 							 (long long) (column->seen.n[SFM_INTEGER] + column->seen.n[SFM_REAL] +
 										  column->seen.n[SFM_TEXT] + column->seen.n[SFM_BLOB]),

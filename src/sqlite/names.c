@@ -4,10 +4,11 @@
  *
  * SQLite takes any text for a name, the empty one included, of any length, and
  * compares ASCII letters without case.  PostgreSQL takes 63 bytes, not the empty
- * one, and in a table none of the system columns'.  A name is folded as asked,
- * cut at a character, and told from its neighbours by a numbered suffix.  The
- * result depends on the name, the mode and the names given before it, and on
- * nothing else, so a second run finds the same identifiers.
+ * one, in a table none of the system columns', and no character that the database's
+ * encoding lacks.  A name is folded as asked, such characters are replaced by their
+ * numbers, and it is cut at a character and told from its neighbours by a numbered
+ * suffix.  The result depends on the name, the mode and the names given before it,
+ * and on nothing else, so a second run finds the same identifiers.
  */
 #include "postgres.h"
 
@@ -20,6 +21,7 @@
 
 #include "compat.h"
 #include "sfm_names.h"
+#include "sfm_sqlite.h"
 
 /* What an empty name becomes, with a suffix. */
 #define SFM_EMPTY_NAME "unnamed"
@@ -96,24 +98,97 @@ snake_case(const char *name)
 	return out.data;
 }
 
+/* What a character that the server's encoding lacks is written as: see sfm_names.h. */
+#define ESCAPE_FORMAT "\\+%06X"
+#define ESCAPE_LENGTH 8
+#define SUBSTITUTE_FORMAT "u%04x"
+
+/* Whether a name's next characters are such as ESCAPE_FORMAT writes. */
+static bool
+is_escape(const char *name)
+{
+	if (strlen(name) < ESCAPE_LENGTH || name[0] != '\\' || name[1] != '+')
+		return false;
+	for (int i = 2; i < ESCAPE_LENGTH; i++)
+		if (!is_digit(name[i]) && !(name[i] >= 'A' && name[i] <= 'F'))
+			return false;
+	return true;
+}
+
+/*
+ * UTF-8 in the server's encoding, a character that this lacks written by format.
+ * Where that is ESCAPE_FORMAT, a backslash that would read as one is, too.
+ */
+static char *
+spell(const char *utf8, const char *format, bool *lacking)
+{
+	StringInfoData out;
+	const char *text = utf8;
+	int			len = strlen(utf8);
+	bool		escapes = strcmp(format, ESCAPE_FORMAT) == 0;
+
+	*lacking = false;
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return pstrdup(utf8);
+	if (sfm_utf8_to_database(&text, &len) && !(escapes && strstr(utf8, "\\+")))
+		return text == utf8 ? pstrdup(utf8) : unconstify(char *, text);
+
+	initStringInfo(&out);
+	for (const char *p = utf8; *p; p += pg_utf_mblen((const unsigned char *) p))
+	{
+		text = p;
+		len = pg_utf_mblen((const unsigned char *) p);
+		if (escapes && is_escape(p))
+			appendStringInfo(&out, ESCAPE_FORMAT, '\\');
+		else if (sfm_utf8_to_database(&text, &len))
+			appendBinaryStringInfo(&out, text, len);
+		else
+		{
+			appendStringInfo(&out, escapes ? ESCAPE_FORMAT : SUBSTITUTE_FORMAT,
+							 utf8_to_unicode((const unsigned char *) p));
+			*lacking = true;
+		}
+	}
+	return out.data;
+}
+
 char *
 sfm_name_to_server(const char *utf8)
 {
-	char	   *name = pg_any_to_server(utf8, strlen(utf8), PG_UTF8);
+	bool		lacking;
 
-	return name == utf8 ? pstrdup(utf8) : name;
+	return spell(utf8, ESCAPE_FORMAT, &lacking);
 }
 
 char *
 sfm_name_to_source(const char *name)
 {
 	char	   *utf8 = pg_server_to_any(name, strlen(name), PG_UTF8);
+	StringInfoData out;
 
-	return utf8 == name ? pstrdup(name) : utf8;
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return utf8 == name ? pstrdup(name) : utf8;
+	initStringInfo(&out);
+	for (const char *p = utf8; *p;)
+	{
+		unsigned char character[5] = {0};
+		unsigned long code = is_escape(p) ? strtoul(p + 2, NULL, 16) : 0;
+
+		if (code > 0 && code <= 0x10FFFF)
+		{
+			unicode_to_utf8(code, character);
+			appendStringInfoString(&out, (char *) character);
+			p += ESCAPE_LENGTH;
+		}
+		else
+			appendStringInfoChar(&out, *p++);
+	}
+	return out.data;
 }
 
-char *
-sfm_fold_name(const char *name, SfmIdentifiers mode)
+/* sfm_fold_name(), and whether characters were replaced that the encoding lacks. */
+static char *
+fold(const char *name, SfmIdentifiers mode, bool *lacking)
 {
 	char	   *folded = NULL;
 
@@ -132,7 +207,15 @@ sfm_fold_name(const char *name, SfmIdentifiers mode)
 			break;
 	}
 	/* folding first: ASCII bytes in UTF-8 are characters, in other encodings maybe not */
-	return sfm_name_to_server(folded);
+	return spell(folded, SUBSTITUTE_FORMAT, lacking);
+}
+
+char *
+sfm_fold_name(const char *name, SfmIdentifiers mode)
+{
+	bool		lacking;
+
+	return fold(name, mode, &lacking);
 }
 
 SfmNamespace *
@@ -219,7 +302,12 @@ sfm_namespace_add_identifier(SfmNamespace *names, const char *identifier, int *c
 char *
 sfm_namespace_add(SfmNamespace *names, const char *name, SfmIdentifiers mode, int *changes)
 {
-	return sfm_namespace_add_identifier(names, sfm_fold_name(name, mode), changes);
+	bool		lacking;
+	char	   *identifier = sfm_namespace_add_identifier(names, fold(name, mode, &lacking), changes);
+
+	if (lacking && changes)
+		*changes |= SFM_NAME_LACKING;
+	return identifier;
 }
 
 char *
@@ -234,6 +322,7 @@ sfm_name_changes_text(int changes)
 		{SFM_NAME_SYSTEM, "is the name of a system column"},
 		{SFM_NAME_CLIPPED, "has over 63 bytes"},
 		{SFM_NAME_TAKEN, "is equal to another after folding"},
+		{SFM_NAME_LACKING, "has characters that the database's encoding lacks"},
 	};
 	StringInfoData out;
 
