@@ -29,6 +29,8 @@ sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind, const char 
 	object->name = name;
 	object->source_sql = source_sql;
 	plan->objects = lappend(plan->objects, object);
+	if (strcmp(kind, "primary key") == 0 || strcmp(kind, "unique") == 0 || strcmp(kind, "index") == 0)
+		table->indexes = lappend(table->indexes, object);
 	return object;
 }
 
@@ -71,6 +73,19 @@ sfm_target_columns(const SfmPlanTable *table, int n, const int *numbers)
 	return buf.data;
 }
 
+/* Columns of the source by number, as SQLite writes them; "?" for one that does not exist. */
+char *
+sfm_source_columns(const SfmTable *table, int n, const int *numbers)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "",
+						 numbers[i] < 0 ? "?" : sfm_quote_name(table->columns[numbers[i]].name));
+	return buf.data;
+}
+
 /* A name as PostgreSQL would choose it: table_column_column_suffix, distinct in the schema. */
 char *
 sfm_default_name(const SfmPlanTable *table, int n, const int *numbers, const char *suffix)
@@ -87,21 +102,6 @@ sfm_default_name(const SfmPlanTable *table, int n, const int *numbers, const cha
 	return makeObjectName(table->target, n ? columns.data : NULL, suffix);
 }
 
-/* A foreign key in SQLite's words, without its actions. */
-static char *
-foreign_key_sql(const SfmTable *table, const SfmForeignKey *fk)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "FOREIGN KEY (");
-	for (int i = 0; i < fk->ncolumns; i++)
-		appendStringInfo(&sql, "%s%s", i ? ", " : "", fk->columns[i] < 0 ? "?" :
-						 sfm_quote_name(table->columns[fk->columns[i]].name));
-	appendStringInfo(&sql, ") REFERENCES %s", sfm_quote_name(fk->parent));
-	return sql.data;
-}
-
 static void
 plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk, SfmNamespace *names)
 {
@@ -114,7 +114,9 @@ plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk, Sf
 	int		   *numbers;
 	StringInfoData sql;
 
-	object->source_sql = foreign_key_sql(table->source, fk);
+	object->source_sql = psprintf("FOREIGN KEY (%s) REFERENCES %s",
+								  sfm_source_columns(table->source, fk->ncolumns, fk->columns),
+								  sfm_quote_name(fk->parent));
 	object->fk = fk;
 	object->parent = parent;
 	if (parent == NULL)
@@ -299,5 +301,6 @@ sfm_plan_objects(SfmPlan *plan)
 		else
 			plan_table_objects(plan, scope, table);
 	}
+	sfm_check_parent_keys(plan);
 	sfm_plan_views(plan, scope);
 }

@@ -18,11 +18,15 @@
 /* Most columns that the error about misfits lists. */
 #define MAX_LISTED 50
 
-static bool
-same_decision(const SfmType *a, const SfmType *b)
+/* Whether the column's type or reading is another than the planned one. */
+bool
+sfm_is_retyped(const SfmPlanColumn *column)
 {
-	return a->typid == b->typid && a->typmod == b->typmod &&
-		a->reading == b->reading && a->mixed == b->mixed;
+	const SfmType *a = &column->type;
+	const SfmType *b = &column->planned;
+
+	return a->typid != b->typid || a->typmod != b->typmod ||
+		a->reading != b->reading || a->mixed != b->mixed;
 }
 
 /* Whether the column's misfits have to be dealt with, and not by its policy in the scan. */
@@ -149,7 +153,7 @@ sfm_plan_widen(SfmPlan *plan)
 		{
 			SfmPlanColumn *column = &table->columns[i];
 
-			if (same_decision(&column->type, &column->planned))
+			if (!sfm_is_retyped(column))
 				continue;
 			table->dirty = true;
 			if (column->identity && column->type.kind != SFM_KIND_INT2 &&
@@ -233,7 +237,7 @@ sfm_plan_misfit_notes(SfmPlan *plan)
 		{
 			SfmPlanColumn *column = &table->columns[i];
 
-			if (!same_decision(&column->type, &column->planned) && column->note)
+			if (sfm_is_retyped(column) && column->note)
 				sfm_note(table, "Column %s: %s.", quote_identifier(column->target), column->note);
 			if (column->on_misfit == SFM_MISFITS_REJECT && column->misfits.n > 0)
 				sfm_note(table, "Column %s: %s rejected for what it holds there, see sqlite_mig.rejected_row.",

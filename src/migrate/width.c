@@ -53,7 +53,7 @@ least_varlena(SfmKind kind, const SfmValue *value)
 }
 
 static void
-measure_row(void *arg, const SfmValue *values)
+measure_row(void *arg, const int64 *rowid, const SfmValue *values)
 {
 	RowWidth   *row = arg;
 	Size		width = 0;
