@@ -15,35 +15,6 @@ my $node = new_cluster('memory', 'fsync = off', 'max_wal_size = 4GB', 'shared_bu
 	'maintenance_work_mem = 4MB', 'work_mem = 1MB', 'autovacuum = off');
 my $db = new_database($node, 'memory');
 
-# The greatest private memory of a backend while it runs one call, in kB: what is
-# resident less what it shares with others, sampled while the call goes on.
-sub peak_private
-{
-	my ($sql) = @_;
-	my ($in, $out, $err) = ('', '', '');
-	my $psql = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db) ],
-		'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timer(600));
-	my $peak = 0;
-
-	$in .= "SET client_min_messages = warning; SELECT pg_backend_pid();\n";
-	$psql->pump until $out =~ /^(\d+)\n/;
-	my $pid = $1;
-	$in .= "$sql;\n\\echo finished\n";
-	until ($out =~ /^finished$/m || $err ne '')
-	{
-		$psql->pump_nb;
-		my $status = slurp_file("/proc/$pid/status");
-		my ($anonymous) = $status =~ /^RssAnon:\s+(\d+) kB/m;
-		$peak = $anonymous if defined $anonymous && $anonymous > $peak;
-		select(undef, undef, undef, 0.005);
-	}
-	$in .= "\\q\n";
-	$psql->finish;
-	is($err, '', 'the call succeeds');
-	return $peak;
-}
-
 my %peak;
 foreach my $rows (10_000, 400_000, 2_000_000)
 {
@@ -56,7 +27,7 @@ foreach my $rows (10_000, 400_000, 2_000_000)
 		                     value % 2, value % 1000 / 4.0, nullif(value / 10, 0)
 		FROM generate_series(1, $rows);
 SQL
-	$peak{$rows} = peak_private('SELECT count(*) FROM '
+	$peak{$rows} = peak_private($node, $db, 'SELECT count(*) FROM '
 		  . call_sql('migrate', $file, target_schema => "'rows_$rows'", jobs => 0));
 	is($node->safe_psql($db, "SELECT count(*) FROM rows_$rows.t"), $rows, "$rows rows arrived");
 	unlink $file;

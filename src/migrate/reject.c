@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
 #include "common/shortest_dec.h"
 #include <math.h>
 #include "executor/spi.h"
@@ -19,7 +21,6 @@
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -67,6 +68,21 @@ json_text(const SfmValue *value, int len)
 	return pnstrdup(text, len);
 }
 
+/* SHA-256 where the bytes are: a value may be longer than what palloc() gives. */
+static void
+sha256_hex(const char *bytes, int len, char *hex)
+{
+	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+
+	if (pg_cryptohash_init(context) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) bytes, len) < 0 ||
+		pg_cryptohash_final(context, digest, sizeof(digest)) < 0)
+		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(context));
+	pg_cryptohash_free(context);
+	hex[hex_encode((const char *) digest, sizeof(digest), hex)] = '\0';
+}
+
 static void
 append_bytes(StringInfo buf, const SfmValue *value)
 {
@@ -86,13 +102,10 @@ append_bytes(StringInfo buf, const SfmValue *value)
 		append_hex(buf, value->u.p, shown);
 	if (shown < value->len)
 	{
-		bytea	   *whole = cstring_to_text_with_len(value->u.p, value->len);
-		bytea	   *hash = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(whole)));
-		char		hex[65];
+		char		hex[2 * PG_SHA256_DIGEST_LENGTH + 1];
 
-		hex[hex_encode(VARDATA_ANY(hash), VARSIZE_ANY_EXHDR(hash), hex)] = '\0';
+		sha256_hex(value->u.p, value->len, hex);
 		appendStringInfo(buf, ", \"length\": %d, \"sha256\": \"%s\"", value->len, hex);
-		pfree(whole);
 	}
 }
 

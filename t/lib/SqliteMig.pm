@@ -22,7 +22,7 @@ use Test::More;
 our @EXPORT = qw(
   new_cluster new_database source_files source_copy sqlite make_sqlite
   literal call_sql migrate rows statement_fails compare_with_source
-  nothing_left in_schema pass_on
+  nothing_left in_schema pass_on peak_private
 );
 
 # A started cluster; each further argument is a line for postgresql.conf.
@@ -217,6 +217,35 @@ sub compare_with_source
 	ok($ok, $title) or diag($out . $err);
 	note($out) if $ok;
 	return $ok;
+}
+
+# The greatest private memory of a backend while it runs one call, in kB: what is
+# resident less what it shares with others, sampled while the call goes on.  Needs /proc.
+sub peak_private
+{
+	my ($node, $db, $sql) = @_;
+	my ($in, $out, $err) = ('', '', '');
+	my $psql = IPC::Run::start(
+		[ 'psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db) ],
+		'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timer(600));
+	my $peak = 0;
+
+	$in .= "SET client_min_messages = warning; SELECT pg_backend_pid();\n";
+	$psql->pump until $out =~ /^(\d+)\n/;
+	my $pid = $1;
+	$in .= "$sql;\n\\echo finished\n";
+	until ($out =~ /^finished$/m || $err ne '')
+	{
+		$psql->pump_nb;
+		my $status = slurp_file("/proc/$pid/status");
+		my ($anonymous) = $status =~ /^RssAnon:\s+(\d+) kB/m;
+		$peak = $anonymous if defined $anonymous && $anonymous > $peak;
+		select(undef, undef, undef, 0.005);
+	}
+	$in .= "\\q\n";
+	$psql->finish;
+	is($err, '', 'the call succeeds');
+	return $peak;
 }
 
 1;
