@@ -64,6 +64,9 @@ extern char *sfm_namespace_add(SfmNamespace *names, const char *name,
 extern char *sfm_namespace_add_identifier(SfmNamespace *names, const char *identifier,
 										  int *changes);
 
+/* A name as PostgreSQL would choose it: table_columns_suffix, cut at characters; columns may be NULL. */
+extern char *sfm_object_name(const char *table, const char *columns, const char *suffix);
+
 /* "is empty and is equal to another after folding", for notes; NULL when changes is 0. */
 extern char *sfm_name_changes_text(int changes);
 

@@ -53,7 +53,7 @@ def psql(sql):
     """Runs one statement; returns its output as bytes."""
     done = subprocess.run(
         ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, env=dict(os.environ, PGCLIENTENCODING="UTF8"))
     if done.returncode != 0:
         sys.exit("psql: %s\n%s" % (done.stderr.decode(errors="replace"), sql))
     return done.stdout

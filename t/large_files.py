@@ -10,10 +10,10 @@
         of row 7 hold BYTES bytes each, characters of two bytes that take three in UTF-8.
 """
 
-import ctypes
-import os
 import sqlite3
 import sys
+
+from utf16 import DONE, execute
 
 PAGE = 4096
 
@@ -79,20 +79,9 @@ def utf16(path, size, columns):
     db.executescript("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t(id INTEGER PRIMARY KEY, %s);"
                      "INSERT INTO t(id) VALUES (1);" % ", ".join(n + " TEXT" for n in names))
     db.close()
-    # Python binds UTF-8 alone, which would be too long.
-    lib = ctypes.CDLL("libsqlite3.so.0")
-    handle, stmt = ctypes.c_void_p(), ctypes.c_void_p()
-    text = b"xy" * (size // 2)  # U+7978
-    sql = "INSERT INTO t VALUES (7%s)" % (", ?1" * columns)
-    done = lib.sqlite3_open(os.fsencode(path), ctypes.byref(handle)) == 0 \
-        and lib.sqlite3_exec(handle, b"PRAGMA journal_mode = off", None, None, None) == 0 \
-        and lib.sqlite3_prepare_v2(handle, sql.encode(), -1, ctypes.byref(stmt), None) == 0 \
-        and lib.sqlite3_bind_text64(stmt, 1, text, ctypes.c_uint64(len(text)), None, 2) == 0 \
-        and lib.sqlite3_step(stmt) == 101
-    lib.sqlite3_finalize(stmt)
-    lib.sqlite3_close(handle)
-    if not done:
-        sys.exit("could not make %s" % path)
+    code = execute(path, "INSERT INTO t VALUES (7%s)" % (", ?1" * columns), "UTF-16le", b"xy" * (size // 2))  # U+7978
+    if code != DONE:
+        sys.exit("could not make %s: %d" % (path, code))
 
 
 if __name__ == "__main__":

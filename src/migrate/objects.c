@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "commands/defrem.h"
 #include "utils/builtins.h"
 
 #include "sfm_migrate.h"
@@ -99,7 +98,7 @@ sfm_default_name(const SfmPlanTable *table, int n, const int *numbers, const cha
 
 		appendStringInfo(&columns, "%s%s", i ? "_" : "", column ? column->target : "");
 	}
-	return makeObjectName(table->target, n ? columns.data : NULL, suffix);
+	return sfm_object_name(table->target, n ? columns.data : NULL, suffix);
 }
 
 static void

@@ -210,7 +210,8 @@ plan_identity(SfmPlan *plan, SfmPlanTable *table)
 	if (!column->identity && !column->counts)
 		return;
 	default_name = makeObjectName(table->target, column->target, "seq");
-	name = sfm_namespace_add_identifier(plan->relations, default_name, NULL);
+	name = sfm_namespace_add_identifier(plan->relations,
+										sfm_object_name(table->target, column->target, "seq"), NULL);
 	if (strcmp(name, default_name) != 0)
 		column->sequence = name;
 }

@@ -14,6 +14,7 @@
 
 #include "access/sysattr.h"
 #include "catalog/heap.h"
+#include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/hsearch.h"
@@ -103,15 +104,19 @@ snake_case(const char *name)
 #define ESCAPE_LENGTH 8
 #define SUBSTITUTE_FORMAT "u%04x"
 
-/* Whether a name's next characters are such as ESCAPE_FORMAT writes. */
+/* Whether a name's next characters are such as ESCAPE_FORMAT writes; *code is what it wrote. */
 static bool
-is_escape(const char *name)
+is_escape(const char *name, pg_wchar *code)
 {
+	*code = 0;
 	if (strlen(name) < ESCAPE_LENGTH || name[0] != '\\' || name[1] != '+')
 		return false;
 	for (int i = 2; i < ESCAPE_LENGTH; i++)
+	{
 		if (!is_digit(name[i]) && !(name[i] >= 'A' && name[i] <= 'F'))
 			return false;
+		*code = *code * 16 + (is_digit(name[i]) ? name[i] - '0' : name[i] - 'A' + 10);
+	}
 	return true;
 }
 
@@ -125,6 +130,7 @@ spell(const char *utf8, const char *format, bool *lacking)
 	StringInfoData out;
 	const char *text = utf8;
 	int			len = strlen(utf8);
+	pg_wchar	code;
 	bool		escapes = strcmp(format, ESCAPE_FORMAT) == 0;
 
 	*lacking = false;
@@ -138,7 +144,7 @@ spell(const char *utf8, const char *format, bool *lacking)
 	{
 		text = p;
 		len = pg_utf_mblen((const unsigned char *) p);
-		if (escapes && is_escape(p))
+		if (escapes && is_escape(p, &code))
 			appendStringInfo(&out, ESCAPE_FORMAT, '\\');
 		else if (sfm_utf8_to_database(&text, &len))
 			appendBinaryStringInfo(&out, text, len);
@@ -172,9 +178,9 @@ sfm_name_to_source(const char *name)
 	for (const char *p = utf8; *p;)
 	{
 		unsigned char character[5] = {0};
-		unsigned long code = is_escape(p) ? strtoul(p + 2, NULL, 16) : 0;
+		pg_wchar	code;
 
-		if (code > 0 && code <= 0x10FFFF)
+		if (is_escape(p, &code) && code > 0 && code <= 0x10FFFF)
 		{
 			unicode_to_utf8(code, character);
 			appendStringInfoString(&out, (char *) character);
@@ -253,12 +259,22 @@ is_free(const SfmNamespace *names, const char *identifier)
 	return !found;
 }
 
+/* Bytes of the whole characters that fit; a database in SQL_ASCII has names in UTF-8. */
+static int
+clip(const char *name, int room)
+{
+	int			encoding = GetDatabaseEncoding();
+
+	return pg_encoding_mbcliplen(encoding == PG_SQL_ASCII ? PG_UTF8 : encoding, name,
+								 strlen(name), room);
+}
+
 /* base, cut so that base and suffix are no longer than an identifier may be */
 static char *
 with_suffix(const char *base, const char *suffix)
 {
 	int			room = NAMEDATALEN - 1 - (int) strlen(suffix);
-	int			len = pg_mbcliplen(base, strlen(base), room);
+	int			len = clip(base, room);
 
 	return psprintf("%.*s%s", len, base, suffix);
 }
@@ -308,6 +324,23 @@ sfm_namespace_add(SfmNamespace *names, const char *name, SfmIdentifiers mode, in
 	if (lacking && changes)
 		*changes |= SFM_NAME_LACKING;
 	return identifier;
+}
+
+char *
+sfm_object_name(const char *table, const char *columns, const char *suffix)
+{
+	int			room = NAMEDATALEN - 1 - (int) strlen(suffix) - (columns ? 2 : 1);
+	int			table_len = strlen(table);
+	int			columns_len = columns ? strlen(columns) : 0;
+
+	/* as makeObjectName() does it, which in SQL_ASCII would cut inside a character */
+	while (table_len + columns_len > room)
+		if (table_len > columns_len)
+			table_len--;
+		else
+			columns_len--;
+	return makeObjectName(pnstrdup(table, clip(table, table_len)),
+						  columns ? pnstrdup(columns, clip(columns, columns_len)) : NULL, suffix);
 }
 
 char *
