@@ -200,6 +200,8 @@ plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 		object = sfm_add_object(plan, table, "identity", source->name, "INTEGER PRIMARY KEY");
 		object->target_sql = "DEFAULT nextval(...)";
 		sfm_translated(object, "Its type is no integer, so a default counts on in place of an identity.");
+		sfm_note(table, "Column %s: it counts on by a default, since no identity can be %s.",
+				 quote_identifier(column->target), sfm_type_name(&column->type));
 	}
 	else if (!table->exists && table->source->rowid_column == column->number)
 		sfm_leave_out(sfm_add_object(plan, table, "identity", source->name, "INTEGER PRIMARY KEY"),
