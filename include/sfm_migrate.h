@@ -510,7 +510,7 @@ extern void sfm_check_before(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_verify_table(SfmPlan *plan, SfmPlanTable *table);
 
 /* orphans.c: what foreign keys would find, asked of the source */
-extern void sfm_foresee_reject(SfmPlanTable *table, const SfmValue *id);
+extern void sfm_foresee_reject(SfmPlanTable *table, const int64 *rowid, const SfmValue *values);
 extern void sfm_plan_orphans(SfmPlan *plan);
 
 /* keys.c: what the plan's keys and indexes serve */

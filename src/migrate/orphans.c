@@ -17,7 +17,10 @@
 
 #include "sfm_migrate.h"
 
-/* What tells a row from the others, as an expression; NULL: nothing does. */
+/*
+ * What tells a row from the others, as an expression; NULL: nothing does.  put_row_id()
+ * writes the same from the row's values.
+ */
 static char *
 row_id(const SfmTable *table, const char *alias)
 {
@@ -29,31 +32,78 @@ row_id(const SfmTable *table, const char *alias)
 		return NULL;
 	initStringInfo(&id);
 	for (int i = 0; i < table->nkeys; i++)
-		appendStringInfo(&id, "%squote(%s.%s)", i ? "||','||" : "hex(", alias,
-						 sfm_quote_name(table->columns[table->keys[i]].name));
-	appendStringInfoChar(&id, ')');
+	{
+		const char *name = sfm_quote_name(table->columns[table->keys[i]].name);
+
+		appendStringInfo(&id, "%stypeof(%s.%s)||hex(%s.%s)", i ? "||" : "", alias, name, alias, name);
+	}
 	return id.data;
 }
 
-/* Remembers a row that will be kept out, by what row_id() gives for it. */
-void
-sfm_foresee_reject(SfmPlanTable *table, const SfmValue *id)
+/* The ids of the table's rows that will be kept out, ready for another one. */
+static StringInfo
+next_id(SfmPlanTable *table)
 {
-	StringInfo	ids = table->foreseen_rejects;
-
-	if (ids == NULL)
+	if (table->foreseen_rejects == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(table->plan->mcxt);
 
-		ids = table->foreseen_rejects = makeStringInfo();
+		table->foreseen_rejects = makeStringInfo();
 		MemoryContextSwitchTo(old);
 	}
-	if (ids->len > 0)
-		appendStringInfoChar(ids, ',');
+	if (table->foreseen_rejects->len > 0)
+		appendStringInfoChar(table->foreseen_rejects, ',');
+	return table->foreseen_rejects;
+}
+
+/* Remembers a row that will be kept out, by what row_id() gave for it. */
+static void
+keep_out(SfmPlanTable *table, const SfmValue *id)
+{
+	StringInfo	ids = next_id(table);
+
 	if (id->cls == SFM_INTEGER)
 		appendStringInfo(ids, INT64_FORMAT, id->u.i);
 	else
 		escape_json(ids, pnstrdup(id->u.p, id->len));
+}
+
+/* The id of a row by its primary key; only hexadecimal digits and names of classes. */
+static void
+put_row_id(StringInfo ids, const SfmPlanTable *table, const SfmValue *values)
+{
+	appendStringInfoChar(ids, '"');
+	for (int i = 0; i < table->source->nkeys; i++)
+	{
+		const SfmValue *value = &values[sfm_plan_column(table, table->source->keys[i]) - table->columns];
+		bool		number = value->cls == SFM_INTEGER || value->cls == SFM_REAL;
+		const char *bytes = number ? sfm_value_for_message(value) : value->u.p;
+		int			len = value->cls == SFM_NULL ? 0 : number ? strlen(bytes) : value->len;
+
+		appendStringInfoString(ids, sfm_class_name(value->cls));
+		for (int j = 0; j < len; j++)
+			appendStringInfo(ids, "%02X", (unsigned char) bytes[j]);
+	}
+	appendStringInfoChar(ids, '"');
+}
+
+/*
+ * Remembers a row that a misfit will keep out: by its rowid, or by its primary key, where
+ * it has one that is read.
+ */
+void
+sfm_foresee_reject(SfmPlanTable *table, const int64 *rowid, const SfmValue *values)
+{
+	if (rowid)
+	{
+		appendStringInfo(next_id(table), INT64_FORMAT, *rowid);
+		return;
+	}
+	for (int i = 0; i < table->source->nkeys; i++)
+		if (sfm_plan_column(table, table->source->keys[i]) == NULL)
+			return;
+	if (table->source->nkeys > 0)
+		put_row_id(next_id(table), table, values);
 }
 
 /* " AND <id> NOT IN <the rows to be kept out>", parameter n; nothing where there are none. */
@@ -144,7 +194,7 @@ find_orphans(SfmPlan *plan, const SfmObject *object, bool reject)
 			n = value.u.i;
 		else
 		{
-			sfm_foresee_reject(child, &value);
+			keep_out(child, &value);
 			n++;
 		}
 	}

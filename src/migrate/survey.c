@@ -31,12 +31,7 @@ count_rejects(void *arg, const int64 *rowid, const SfmValue *values)
 	if (misfits > counter->misfits)
 	{
 		counter->rows++;
-		if (rowid)
-		{
-			SfmValue	id = {SFM_INTEGER, .u.i = *rowid};
-
-			sfm_foresee_reject(counter->table, &id);
-		}
+		sfm_foresee_reject(counter->table, rowid, values);
 	}
 	counter->misfits = misfits;
 	if (counter->row)
