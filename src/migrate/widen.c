@@ -66,35 +66,59 @@ sfm_soft_apart(const SfmPlanColumn *column)
 	return !column->fixed && !column->soft_settled && column->on_misfit != SFM_MISFITS_WIDEN;
 }
 
-/*
- * Under error, null and reject: gives the column the type that the type table has for
- * its soft misfits, if there is one; what does not fit that is a misfit like others.
- */
-static void
-settle_soft(const SfmPlan *plan, SfmPlanColumn *column)
+/* The type for soft misfits, when it is one that the type table has for them. */
+static bool
+follow_soft(SfmPlanColumn *column, const SfmSeen *seen, const SfmMisfits *soft)
 {
 	StringInfoData why;
 	SfmType		found;
 
 	initStringInfo(&why);
-	found = sfm_widen(&column->planned, &column->seen, &column->soft, &why);
+	found = sfm_widen(&column->planned, seen, soft, &why);
+	if (!sfm_type_follows(&column->planned, &found))
+		return false;
+	column->type = found;
+	column->note = why.data;
+	return true;
+}
+
+/*
+ * Under error, null and reject: gives the column the type that the type table has for
+ * its soft misfits, if there is one for all of them, else for those that are texts:
+ * numbers without a reading and blobs that are no text do not keep a longer text or a
+ * time of day from it.  What does not fit the type is a misfit like others.
+ */
+static void
+settle_soft(const SfmPlan *plan, SfmPlanColumn *column)
+{
+	SfmSeen		texts_seen = column->seen;
+	SfmMisfits	texts = column->soft;
+	int64		left = column->soft.n;
+
 	column->soft_settled = true;
-	if (sfm_type_follows(&column->planned, &found))
-	{
-		column->type = found;
-		column->note = why.data;
+	if (follow_soft(column, &column->seen, &column->soft))
 		return;
+	for (int cls = SFM_INTEGER; cls < SFM_NCLASSES; cls++)
+	{
+		if (cls == SFM_TEXT)
+			continue;
+		texts.n -= texts.by_class[cls];
+		texts.by_class[cls] = texts_seen.n[cls] = 0;
 	}
+	texts.by_fit[SFM_MISFIT_READING] = texts.by_fit[SFM_MISFIT_CLASS] = 0;
+	texts.any_invalid_text = texts.any_number = false;
+	if (texts.n > 0 && follow_soft(column, &texts_seen, &texts))
+		left -= texts.n;
 	/* Where no second reading will count them, they are counted here. */
 	if (plan->options->dry_run)
 	{
-		int64		n = column->misfits.n + column->soft.n;
+		int64		n = column->misfits.n + left;
 
 		if (column->misfits.n == 0)
 			column->misfits = column->soft;
 		column->misfits.n = n;
 		if (column->on_misfit == SFM_MISFITS_NULL)
-			column->nulled += column->soft.n;
+			column->nulled += left;
 	}
 }
 
