@@ -155,17 +155,6 @@ hash_row(SfmSinkScan *scan)
 /* From so many bytes of text and blobs on, a row's size is computed: as jsonb, JSON of short numbers grows sixfold. */
 #define LARGE_ROW (MaxAllocSize / 8)
 
-static bool
-is_large(const SfmSinkScan *scan)
-{
-	Size		bytes = 0;
-
-	for (int i = 0; i < scan->reader->ncolumns; i++)
-		if (scan->values[i].cls >= SFM_TEXT)
-			bytes += scan->values[i].len;
-	return bytes > LARGE_ROW;
-}
-
 /*
  * Raises the error for a row that PostgreSQL cannot put together: it has to fit in one
  * piece of memory before its fields are compressed or moved out of it.
@@ -214,6 +203,7 @@ sink_row(SfmSinkScan *scan, Datum *values, bool *isnull)
 	SfmScanSink *sink = scan->sink;
 	int			rejected_by = -1;
 	SfmFit		rejected_for = SFM_FIT;
+	Size		bytes = 0;
 	bool		keep = true;
 
 	sink->source_rows++;
@@ -227,6 +217,8 @@ sink_row(SfmSinkScan *scan, Datum *values, bool *isnull)
 		SfmReaderColumn *column = &reader->columns[i];
 		SfmFit		fit = sfm_convert(column->conv, &scan->values[i], &values[column->att]);
 
+		if (scan->values[i].cls >= SFM_TEXT)
+			bytes += scan->values[i].len;
 		isnull[column->att] = fit != SFM_FIT;
 		if (likely(fit == SFM_FIT))
 			continue;
@@ -255,7 +247,7 @@ sink_row(SfmSinkScan *scan, Datum *values, bool *isnull)
 						 rejected_for, scan->values);
 	}
 	keep = keep && !sink->collecting;
-	if (keep && unlikely(is_large(scan)))
+	if (unlikely(bytes > LARGE_ROW) && keep)
 		check_row_size(scan, values, isnull);
 	if (keep && sink->hash)
 		hash_row(scan);
