@@ -246,6 +246,7 @@ struct SfmPlanTable
 	int			ncolumns;		/* columns that are moved */
 	SfmPlanColumn *columns;
 	List	   *notes;			/* of char * */
+	List	   *indexes;		/* of SfmObject: keys and indexes, once objects are planned */
 	/* existing targets */
 	bool		always_identity;	/* needs OVERRIDING SYSTEM VALUE */
 	List	   *key;			/* of SfmKeyColumn: the target's primary key, for upsert and messages */
@@ -259,6 +260,8 @@ struct SfmPlanTable
 	int64		rejected_rows;
 	int64		fast_rows;
 	Tuplestorestate *rejects;	/* rows kept out, for rejected_row; NULL: none */
+	StringInfo	foreseen_rejects;	/* dry_run: ids of rows that will be kept out, as the
+									 * elements of a JSON array; NULL: none */
 	List	   *sequences;		/* that its columns own; sequences.c */
 	bool		has_sequence;
 	int64		sequence_value;
@@ -295,7 +298,7 @@ typedef struct SfmObject
 	const char *kind;			/* the words of migration_object.kind */
 	const char *source_table;	/* NULL: none */
 	const char *name;			/* NULL where SQLite has none */
-	const char *source_sql;
+	const char *source_sql;		/* in the source's encoding, as all of its names */
 	char	   *target_sql;		/* what made it; NULL when it was left out */
 	SfmObjectStatus status;
 	char	   *note;
@@ -303,8 +306,10 @@ typedef struct SfmObject
 	SfmPlanTable *table;		/* NULL: a table that is not moved */
 	SfmPlanTable *parent;		/* foreign key */
 	const SfmForeignKey *fk;
+	int64		foreseen_orphans;	/* dry_run: that were counted already */
 	const SfmIndex *index;
 	char	   *condition;		/* check: what it says of a row */
+	const SfmConstraint *check; /* check: as parsed */
 	char	   *constraint;		/* constraint or index identifier, for ALTER and messages */
 	char	   *extra_sql;		/* a second statement that belongs to it (NOCASE), or NULL */
 	char	   *fallback_sql;	/* to try when target_sql fails on the rows, or NULL */
@@ -395,15 +400,18 @@ extern void sfm_plan_triggers(SfmPlan *plan, SfmPlanTable *table, const SfmTable
 extern void sfm_leave_out(SfmObject *object, const char *why);
 extern void sfm_translated(SfmObject *object, const char *note);
 extern char *sfm_target_columns(const SfmPlanTable *table, int n, const int *numbers);
+extern char *sfm_source_columns(const SfmTable *table, int n, const int *numbers);
 extern char *sfm_default_name(const SfmPlanTable *table, int n, const int *numbers,
 							  const char *suffix);
 
 /* objects_index.c: primary keys, unique constraints, indexes */
+extern bool sfm_key_holds_null(const SfmPlanTable *table);
 extern void sfm_plan_indexes(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table);
 
 /* objects_check.c: CHECK constraints and generated columns */
 extern void sfm_plan_checks(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table,
 							SfmNamespace *constraints);
+extern void sfm_foresee_checks(SfmPlan *plan);
 extern void sfm_plan_generated(SfmPlan *plan, SfmPlanTable *table);
 extern const char *sfm_generated_text(const SfmColumn *column);
 
@@ -437,6 +445,7 @@ extern char *sfm_default_sql(SfmTranslateScope *scope, SfmFile *file, const SfmC
 							 const SfmType *type, const char **why, bool *same_form);
 
 /* widen.c: types from what was found */
+extern bool sfm_is_retyped(const SfmPlanColumn *column);
 extern bool sfm_soft_apart(const SfmPlanColumn *column);
 extern bool sfm_plan_widen(SfmPlan *plan);
 extern void sfm_plan_raise_misfits(const SfmPlan *plan);
@@ -448,7 +457,8 @@ extern void sfm_plan_check_width(SfmPlan *plan);
 /* survey.c: reads the source once, for dry_run and script */
 extern void sfm_plan_survey(SfmPlan *plan);
 extern void sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
-							 void (*row) (void *arg, const SfmValue *values), void *arg);
+							 void (*row) (void *arg, const int64 *rowid, const SfmValue *values),
+							 void *arg);
 
 /* ddl.c: statements from the plan */
 extern char *sfm_ddl_create_schema(const SfmPlan *plan);
@@ -471,6 +481,7 @@ extern char *sfm_ddl_owner(const SfmPlan *plan, const SfmPlanTable *table);
 extern SfmPlanColumn *sfm_counting_column(const SfmPlanTable *table);
 extern SfmPlanColumn *sfm_identity_column(const SfmPlanTable *table);
 extern int64 sfm_source_reached(const SfmPlan *plan, const SfmPlanTable *table);
+extern void sfm_foresee_sequence(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_find_sequences(SfmPlan *plan);
 extern void sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table);
 
@@ -508,7 +519,12 @@ extern void sfm_check_before(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_verify_table(SfmPlan *plan, SfmPlanTable *table);
 
 /* orphans.c: what foreign keys would find, asked of the source */
+extern void sfm_foresee_reject(SfmPlanTable *table, const int64 *rowid, const SfmValue *values);
 extern void sfm_plan_orphans(SfmPlan *plan);
+
+/* keys.c: what the plan's keys and indexes serve */
+extern void sfm_check_parent_keys(SfmPlan *plan);
+extern void sfm_note_unindexed_keys(SfmPlan *plan);
 
 /* reject.c: rows that are kept out */
 extern void sfm_reject_misfit(SfmScanSink *sink, bool has_rowid, int64 rowid, int column,

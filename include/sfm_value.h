@@ -144,6 +144,7 @@ typedef struct SfmMisfits
 	SfmFit		first_fit;
 	SfmClass	first_class;
 	char	   *first_value;	/* printable, cut to 64 bytes */
+	bool		first_as_text;	/* first_value is the text itself, not its bytes in hex */
 	/* the rest is filled and read by src/value/widen.c alone */
 	int64		int_min;
 	int64		int_max;

@@ -17,57 +17,6 @@ my $node = new_cluster('memory', 'fsync = off', 'max_wal_size = 4GB', 'shared_bu
 	'maintenance_work_mem = 4MB', 'work_mem = 1MB', 'autovacuum = off', 'max_locks_per_transaction = 4096');
 my $db = new_database($node, 'memory');
 
-sub private_memory
-{
-	my ($pid) = @_;
-	my ($anonymous) = (eval { slurp_file("/proc/$pid/status") } // '') =~ /^RssAnon:\s+(\d+) kB/m;
-
-	return $anonymous // 0;
-}
-
-# The background worker that reads the file for a backend; 0: none.
-sub reader_of
-{
-	my ($pid) = @_;
-
-	foreach my $name (glob '/proc/[0-9]*/cmdline')
-	{
-		return $name =~ /(\d+)/ ? $1 : 0 if (eval { slurp_file($name) } // '') =~ /sqlite_fdw_mig reader for PID $pid\b/;
-	}
-	return 0;
-}
-
-# The greatest private memory of a backend, and of its reader, while it runs one call,
-# in kB: what is resident less what they share with others, sampled while the call goes
-# on.  The call succeeds, or fails with this error.
-sub peak_private
-{
-	my ($sql, $title, $error) = @_;
-	my ($in, $out, $err) = ('', '', '');
-	my $psql = IPC::Run::start([ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr($db) ],
-		'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timer(600));
-	my ($peak, $reader, $samples) = (0, 0, 0);
-
-	$in .= "SET client_min_messages = warning; SELECT pg_backend_pid();\n";
-	$psql->pump until $out =~ /^(\d+)\n/;
-	my $pid = $1;
-	$in .= "$sql;\n\\echo finished\n";
-	until ($out =~ /^finished$/m)
-	{
-		$psql->pump_nb;
-		$reader ||= reader_of($pid) if $samples++ % 10 == 0;
-		my $now = private_memory($pid) + ($reader ? private_memory($reader) : 0);
-		$peak = $now if $now > $peak;
-		select(undef, undef, undef, 0.005);
-	}
-	$in .= "\\q\n";
-	$psql->finish;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$error ? like($err, $error, "$title: the error is the one expected") : is($err, '', "$title: the call succeeds");
-	note("$title: $peak kB" . ($reader ? ', with its reader' : ''));
-	return $peak;
-}
-
 sub migrate_sql
 {
 	my ($file, $schema, %args) = @_;
@@ -89,9 +38,9 @@ foreach my $rows (10_000, 400_000, 2_000_000)
 		                     value % 2, value % 1000 / 4.0, nullif(value / 10, 0)
 		FROM generate_series(1, $rows);
 SQL
-	$peak{$rows} = peak_private(migrate_sql($file, "rows_$rows"), "$rows rows");
+	$peak{$rows} = peak_private($node, $db, migrate_sql($file, "rows_$rows"), "$rows rows");
 	is($node->safe_psql($db, "SELECT count(*) FROM rows_$rows.t"), $rows, "$rows rows arrived");
-	$peak{"reader $rows"} = peak_private(migrate_sql($file, "reader_$rows", jobs => 2), "$rows rows, jobs => 2") if $rows > 10_000;
+	$peak{"reader $rows"} = peak_private($node, $db, migrate_sql($file, "reader_$rows", jobs => 2), "$rows rows, jobs => 2") if $rows > 10_000;
 	unlink $file;
 }
 
@@ -122,15 +71,15 @@ SQL
 		INSERT INTO p VALUES (1);
 		INSERT INTO t SELECT value, value + 5 FROM generate_series(1, $n);
 SQL
-	$peak{$n}{"misfits: $_"} = peak_private(migrate_sql($dirty, "dirty_${_}_$n", on_misfit => "'$_'"), "$n misfits, $_",
+	$peak{$n}{"misfits: $_"} = peak_private($node, $db, migrate_sql($dirty, "dirty_${_}_$n", on_misfit => "'$_'"), "$n misfits, $_",
 		$_ eq 'error' ? qr/ERROR:  2 columns hold values that do not fit/ : undef)
 	  foreach qw(error null reject widen);
-	$peak{$n}{'misfits: dry run'} = peak_private(migrate_sql($dirty, "dry_$n", on_misfit => "'reject'", dry_run => 'true'), "$n misfits, dry run");
-	$peak{$n}{'misfits: inspect'} = peak_private('SELECT count(*) FROM ' . call_sql('inspect', $dirty), "$n misfits, inspect");
+	$peak{$n}{'misfits: dry run'} = peak_private($node, $db, migrate_sql($dirty, "dry_$n", on_misfit => "'reject'", dry_run => 'true'), "$n misfits, dry run");
+	$peak{$n}{'misfits: inspect'} = peak_private($node, $db, 'SELECT count(*) FROM ' . call_sql('inspect', $dirty), "$n misfits, inspect");
 	is($node->safe_psql($db, "SELECT rejected_rows FROM sqlite_mig.migration WHERE target_schema = 'dirty_reject_$n'"), $n, "$n rows are rejected");
-	$peak{$n}{'verify of rejected rows'} = peak_private('SELECT 1 / verified::int FROM '
+	$peak{$n}{'verify of rejected rows'} = peak_private($node, $db, 'SELECT 1 / verified::int FROM '
 		  . call_sql('verify', $dirty, target_schema => "'dirty_reject_$n'"), "verify without $n rows");
-	$peak{$n}{"orphans: $_"} = peak_private(migrate_sql($orphans, "orphans_${_}_$n", on_orphan => "'$_'"), "$n orphans, $_",
+	$peak{$n}{"orphans: $_"} = peak_private($node, $db, migrate_sql($orphans, "orphans_${_}_$n", on_orphan => "'$_'"), "$n orphans, $_",
 		$_ eq 'error' ? qr/ERROR:  table .* has $n rows without a parent/ : undef)
 	  foreach qw(not_valid error reject);
 	is($node->safe_psql($db, "SELECT rejected_rows FROM sqlite_mig.migration WHERE target_schema = 'orphans_reject_$n'"), $n, "$n orphans are rejected");
@@ -148,8 +97,8 @@ foreach my $n (100, 500)
 	my $file = make_sqlite(join('', map { "CREATE TABLE t$_ (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b REAL, c DATETIME);"
 				  . " INSERT INTO t$_ VALUES (1, 'x', 1.5, '2024-01-01 00:00:00');" } 1 .. $n), "tables_$n.db");
 
-	$tables{$n} = peak_private(migrate_sql($file, "tables_$n"), "$n tables");
-	$tables{"by hand $n"} = peak_private("BEGIN; CREATE SCHEMA hand_$n; " . join('', map {
+	$tables{$n} = peak_private($node, $db, migrate_sql($file, "tables_$n"), "$n tables");
+	$tables{"by hand $n"} = peak_private($node, $db, "BEGIN; CREATE SCHEMA hand_$n; " . join('', map {
 			"CREATE TABLE hand_$n.t$_ (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, a text NOT NULL, b float8, c timestamp);"
 			  . "INSERT INTO hand_$n.t$_ VALUES (1, 'x', 1.5, '2024-01-01 00:00:00'); ANALYZE hand_$n.t$_;" } 1 .. $n) . ' COMMIT', "$n tables by hand");
 }
@@ -173,12 +122,12 @@ foreach my $case (
 
 	$file = make_sqlite("PRAGMA synchronous = off; CREATE TABLE t (id INTEGER PRIMARY KEY, v $type);"
 		  . "INSERT INTO t VALUES (1, $value), (2, '[]'), (3, $value), (4, $value);", 'json.db') if $title eq 'json';
-	my $peak = peak_private(migrate_sql($file, $schema), "$title of $mb MB");
+	my $peak = peak_private($node, $db, migrate_sql($file, $schema), "$title of $mb MB");
 	is($node->safe_psql($db, "SELECT count(*) FROM $schema.t WHERE octet_length(v::text) >= $mb * 1000000"), '3', "$title of $mb MB arrives");
 	cmp_ok($peak, '<', 6 * $mb * 1000 + 20 * 1024, "$title of $mb MB: under six times its size");
 	if ($title eq 'blob' || $title eq 'text')
 	{
-		$peak = peak_private(migrate_sql($file, "read_$schema", jobs => 2), "$title of $mb MB, jobs => 2");
+		$peak = peak_private($node, $db, migrate_sql($file, "read_$schema", jobs => 2), "$title of $mb MB, jobs => 2");
 		cmp_ok($peak, '<', 6 * $mb * 1000 + 20 * 1024, "$title of $mb MB: with its reader too");
 	}
 	unlink $file;

@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "commands/defrem.h"
 #include "utils/builtins.h"
 
 #include "sfm_migrate.h"
@@ -38,6 +37,8 @@ sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind, const char 
 	SfmObject  *object = add_object(plan, kind, table->source->name, name, source_sql);
 
 	object->table = table;
+	if (strcmp(kind, "primary key") == 0 || strcmp(kind, "unique") == 0 || strcmp(kind, "index") == 0)
+		table->indexes = lappend(table->indexes, object);
 	return object;
 }
 
@@ -78,7 +79,7 @@ sfm_leave_out(SfmObject *object, const char *why)
 	object->phase = SFM_PHASE_NONE;
 	if (object->table)
 		sfm_note(object->table, "Left out: %s%s%s: %s", object->kind, object->name ? " " : "",
-				 object->name ? object->name : "", why);
+				 object->name ? sfm_name_to_server(object->name) : "", why);
 }
 
 /* Marks an object as translated; notes add up. */
@@ -107,6 +108,19 @@ sfm_target_columns(const SfmPlanTable *table, int n, const int *numbers)
 	return buf.data;
 }
 
+/* Columns of the source by number, as SQLite writes them; "?" for one that does not exist. */
+char *
+sfm_source_columns(const SfmTable *table, int n, const int *numbers)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "",
+						 numbers[i] < 0 ? "?" : sfm_quote_name(table->columns[numbers[i]].name));
+	return buf.data;
+}
+
 /* A name as PostgreSQL would choose it: table_column_column_suffix, distinct in the schema. */
 char *
 sfm_default_name(const SfmPlanTable *table, int n, const int *numbers, const char *suffix)
@@ -120,7 +134,7 @@ sfm_default_name(const SfmPlanTable *table, int n, const int *numbers, const cha
 
 		appendStringInfo(&columns, "%s%s", i ? "_" : "", column ? column->target : "");
 	}
-	return makeObjectName(table->target, n ? columns.data : NULL, suffix);
+	return sfm_object_name(table->target, n ? columns.data : NULL, suffix);
 }
 
 /* A generated column: computed by PostgreSQL, or a plain one with its values. */
@@ -181,6 +195,8 @@ plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 		object = sfm_add_object(plan, table, "identity", source->name, "INTEGER PRIMARY KEY");
 		object->target_sql = "DEFAULT nextval(...)";
 		sfm_translated(object, "Its type is no integer, so a default counts on in place of an identity.");
+		sfm_note(table, "Column %s: it counts on by a default, since no identity can be %s.",
+				 quote_identifier(column->target), sfm_type_name(&column->type));
 	}
 	else if (!table->exists && table->source->rowid_column == column->number)
 		sfm_leave_out(sfm_add_object(plan, table, "identity", source->name, "INTEGER PRIMARY KEY"),
@@ -202,7 +218,7 @@ plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 		if (column->identity)
 			sfm_translated(object, "SQLite never uses the default of an INTEGER PRIMARY KEY.");
 		else if (column->default_sql == NULL)
-			sfm_leave_out(object, psprintf("DEFAULT %s: %s.", source->default_sql,
+			sfm_leave_out(object, psprintf("DEFAULT %s: %s.", sfm_name_to_server(source->default_sql),
 										   column->default_why));
 		else
 		{
@@ -276,5 +292,6 @@ sfm_plan_objects(SfmPlan *plan)
 		else
 			plan_table_objects(plan, scope, table);
 	}
+	sfm_check_parent_keys(plan);
 	sfm_plan_views(plan, scope);
 }

@@ -41,8 +41,42 @@ plan_check(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table, SfmName
 	object->target_sql = psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)", table->qualified,
 								  quote_identifier(object->constraint), result.sql);
 	object->condition = result.sql;
+	object->check = check;
 	object->phase = SFM_PHASE_CHECK;
 	sfm_translated(object, "Its expression is written for PostgreSQL.");
+}
+
+/*
+ * For dry_run: asks SQLite which CHECKs its rows break, and says that they will be NOT
+ * VALID.
+ */
+void
+sfm_foresee_checks(SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	if (plan->options->scope == SFM_SCOPE_SCHEMA)
+		return;
+	foreach(lc, plan->objects)
+	{
+		SfmObject  *object = lfirst(lc);
+		SfmPlanTable *table = object->table;
+		SfmStmt    *stmt;
+		int64		rows = 0;
+
+		if (object->phase != SFM_PHASE_CHECK || object->target_sql == NULL)
+			continue;
+		stmt = sfm_prepare(plan->source->file,
+						   psprintf("SELECT count(*) FROM main.%s WHERE NOT (%s)",
+									sfm_quote_name(table->source->name), object->check->sql),
+						   sfm_name_to_server(table->source->name));
+		if (sfm_step(stmt))
+			rows = sfm_column_int64(stmt, 0);
+		sfm_finalize(stmt);
+		if (rows > 0)
+			sfm_note(table, "Check %s will be NOT VALID: %lld rows break it.",
+					 quote_identifier(object->constraint), (long long) rows);
+	}
 }
 
 /* All CHECK constraints of a table; constraints holds the names that are taken. */

@@ -62,7 +62,8 @@ leave_view_out(Views *views, SfmObject *object, const char *why)
 {
 	sfm_leave_out(object, why);
 	views->plan->notes = lappend(views->plan->notes,
-								 psprintf("View %s is left out: %s", object->name, why));
+								 psprintf("View %s is left out: %s",
+										  sfm_name_to_server(object->name), why));
 }
 
 /* Identifiers for the result columns, quoted and separated. */

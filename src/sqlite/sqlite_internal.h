@@ -58,6 +58,9 @@ struct SfmStmt
 extern void sfm_throw(SfmFile *file, int rc, const char *table) __attribute__((noreturn));
 extern void sfm_throw_open(const char *path, int rc, const char *message) __attribute__((noreturn));
 
+/* toobig.c */
+extern char *sfm_locate_too_big(SfmFile *file, const char *table);
+
 /* stmt.c */
 extern void sfm_finalize_all(SfmFile *file);
 
