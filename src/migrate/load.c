@@ -166,6 +166,34 @@ keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *nulls_fo
 }
 
 /*
+ * Why the plan itself keeps rows from being written straight into a table that the
+ * call makes: a clause for the notes, or NULL.
+ */
+static const char *
+planned_obstacle(const SfmPlanTable *table)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+		if (table->columns[i].generated_sql)
+			return "it has generated columns, which INSERT computes";
+	return NULL;
+}
+
+static void
+note_slow(SfmPlanTable *table, const char *obstacle)
+{
+	if (obstacle != NULL && !table->exists)
+		sfm_note(table, "Rows went through INSERT instead of being written directly, since %s.",
+				 obstacle);
+}
+
+/* For a dry run: what sfm_load_table() would note, as far as it is known. */
+void
+sfm_foresee_slow(SfmPlanTable *table)
+{
+	note_slow(table, planned_obstacle(table));
+}
+
+/*
  * Loads one table, whose target and foreign table exist.  When a value does not
  * fit, or a NULL stands where NOT NULL is declared, no more rows are written, but
  * the rest is gone through, and table->loaded stays false: sfm_plan_widen() then
@@ -181,8 +209,10 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 	SfmScanSink *sink = make_sink(plan, table);
 	bool	   *not_null = palloc0(sizeof(bool) * table->ncolumns);
 	bool	   *nulls_found = palloc0(sizeof(bool) * table->ncolumns);
-	const char *obstacle = sfm_fast_obstacle(table->relid, table->ncolumns);
+	const char *obstacle = planned_obstacle(table);
 
+	if (obstacle == NULL)
+		obstacle = sfm_fast_obstacle(table->relid, table->ncolumns);
 	for (int i = 0; i < table->ncolumns; i++)
 		not_null[i] = table->columns[i].not_null && !table->columns[i].nulls_found;
 
@@ -204,7 +234,5 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 	table->loaded = !sink->collecting;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(mcxt);
-	if (obstacle != NULL && !table->exists)
-		sfm_note(table, "Rows went through INSERT instead of being written directly, since %s.",
-				 obstacle);
+	note_slow(table, obstacle);
 }
