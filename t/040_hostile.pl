@@ -192,6 +192,19 @@ SQL
 	is((attempt($file, exclude => "'{broken}'"))[0], 'fine|1|t', 'the other tables of that file can be had');
 }
 
+# Damage that breaks NOT NULL, met behind a value that does not fit.
+{
+	my $file = make_by_python('nulls.db', <<'PY');
+db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT)")
+db.execute("INSERT INTO t VALUES (1, 'odd', 'x'), (2, 2, NULL), (3, 3, 'y')")
+db.execute("PRAGMA writable_schema = on")
+db.execute("UPDATE sqlite_schema SET sql = replace(sql, 'b TEXT', 'b TEXT NOT NULL')")
+PY
+	my ($out, $err) = $session->query('BEGIN; SELECT target_rows, verified FROM ' . call_sql('migrate', $file)
+		  . "; SELECT attname, atttypid::regtype, attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 1 ORDER BY attnum; ROLLBACK;");
+	is($out, "3|t\na|text|f\nb|text|f", 'a NULL against NOT NULL, behind a value that does not fit') or diag($err);
+}
+
 # --------------------------------- SQL of the file that calls, or never ends
 
 {

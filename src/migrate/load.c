@@ -139,9 +139,13 @@ make_sink(const SfmPlan *plan, SfmPlanTable *table)
 	return sink;
 }
 
-/* What the scan found goes into the plan. */
+/*
+ * What the scan found goes into the plan.  nulls_found is of the rows that were
+ * returned; of those that were only gone through, the counts of NULLs tell.
+ */
 static void
-keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *nulls_found)
+keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *not_null,
+			  const bool *nulls_found)
 {
 	table->source_rows = sink->source_rows;
 	table->rejected_rows = sink->rejected_rows;
@@ -160,7 +164,8 @@ keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *nulls_fo
 			column->soft = sink->columns[i].soft;
 		column->seen = sink->columns[i].seen;
 		column->nulled = sink->columns[i].nulled;
-		if (nulls_found[i])
+		if (nulls_found[i] || (sink->collecting && not_null[i] &&
+							   column->seen.n[SFM_NULL] + column->nulled > 0))
 			column->nulls_found = true;
 	}
 }
@@ -230,7 +235,7 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 		table->target_rows = SPI_processed;
 	}
 	sfm_sink_detach(sink);
-	keep_findings(table, sink, nulls_found);
+	keep_findings(table, sink, not_null, nulls_found);
 	table->loaded = !sink->collecting;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(mcxt);
