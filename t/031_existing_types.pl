@@ -18,6 +18,7 @@ $node->safe_psql($db, <<'SQL');
 	CREATE SCHEMA app;
 	CREATE TYPE app.mood AS ENUM ('SAD', 'OK', 'Very happy');
 	CREATE DOMAIN app.positive AS integer CHECK (VALUE > 0);
+	CREATE DOMAIN app.tags AS text[] CHECK (cardinality(VALUE) < 3);
 	CREATE DOMAIN app.short AS varchar(5);
 	CREATE DOMAIN app.named AS text NOT NULL;
 	CREATE DOMAIN app.weekday AS app.mood CHECK (VALUE <> 'SAD');
@@ -55,12 +56,15 @@ my @cases = (
 		[ '1.5', "'soon'", "'00:00:00.1234567'", "'1970-01-01 00:00:00+01'" ] ],
 	[ 'interval(0)', 'BIGINT', [ '5000000' => '00:00:05' ], ['5000001'] ],
 	[ 'text[]', 'JSON', [ q('["a","b c",null,"d\"e",true,1.50]') => '{a,"b c",NULL,"d\"e",true,1.50}', q('[]') => '{}',
-			q('["NULL","é","\u00e9"]') => '{"NULL",é,é}', q('{x,y}') => '{x,y}', q(' [["a"],["b"]]') => '{{a},{b}}' ], [ q('["a"'), q('[{"a":1}]'), q('["\u0000"]'), '5' ] ],
+			q('["NULL","é","\u00e9"]') => '{"NULL",é,é}', q('{x,y}') => '{x,y}', q('["null"]') => '{"null"}', q(' null') => '', q(' [["a"],["b"]]') => '{{a},{b}}' ], [ q('["a"'), q('[{"a":1}]'), q('["\u0000"]'), '5' ] ],
 	[ 'int4[]', 'TEXT', [ q('[1, -2, null]') => '{1,-2,NULL}' ], [ q('["x"]'), '\'[1.5]\'', "'[3000000000]'" ] ],
 	[ 'numeric(4,1)[]', 'TEXT', [ q('[1.5]') => '{1.5}' ], [ q('[1.55]') ] ],
-	[ 'jsonb[]', 'TEXT', [ q('["a",1,null]') => '{"\"a\"",1,"null"}' ], [] ],
+	[ 'jsonb[]', 'TEXT', [ q('["a",1,null]') => '{"\"a\"",1,"null"}', q('[ {"b":1, "a":[1,{}]}, [2,[3]], true,"\u00e9" ]') => '{"{\"a\": [1, {}], \"b\": 1}","[2, [3]]",true,"\"é\""}',
+			q('[]') => '{}', q('[[]]') => '{[]}', q('null') => '' ], [ q('["\u0000"]'), q('[1'), q('{"a":1}') ] ],
+	[ 'json[]', 'TEXT', [ q('[ {"b":1,  "a":2}, [2 ], "\u0000", -0.50]') => '{"{\"b\":1,  \"a\":2}","[2 ]","\"\\\\u0000\"",-0.50}' ], [ q('[1') ] ],
 	[ 'public.hstore', 'TEXT', [ q('"a"=>"1", b=>NULL') => '"a"=>"1", "b"=>NULL', q('{"a":"x\"y","b":null,"c":1.50,"d":true}') => '"a"=>"x\"y", "b"=>NULL, "c"=>"1.50", "d"=>"true"' ],
 		[ q('{"a":[1]}'), q('{"a":1,"a":2}'), "'a=>'" ] ],
+	[ 'app.tags', 'TEXT', [ q('["a"]') => '{a}', q('null') => '' ], [ q('["a","b","c"]') ] ],
 	[ 'bit(3)', 'TEXT', [ "'101'" => '101' ], ["'10'"] ],
 	[ 'money', 'TEXT', [ "'12.34'" => '$12.34' ], ["'x'"] ],
 	[ 'jsonb', 'TEXT', [ q('{"b":1,"a":[true]}') => '{"a": [true], "b": 1}' ], [ q('{') ] ],

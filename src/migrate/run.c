@@ -248,7 +248,7 @@ hand_over(SfmPlan *plan)
 	}
 }
 
-/* The sizes of all targets, by one query. */
+/* The sizes of all targets, by one query; of a partitioned one that of its partitions here. */
 static void
 measure_targets(SfmPlan *plan)
 {
@@ -260,7 +260,8 @@ measure_targets(SfmPlan *plan)
 	foreach(lc, plan->tables)
 		appendStringInfo(&relids, "%s%u", relids.len ? "," : "",
 						 ((SfmPlanTable *) lfirst(lc))->relid);
-	if (SPI_execute(psprintf("SELECT pg_total_relation_size(t.oid) FROM"
+	if (SPI_execute(psprintf("SELECT coalesce((SELECT sum(pg_total_relation_size(relid))::bigint"
+							 "  FROM pg_partition_tree(t.oid) WHERE isleaf), pg_total_relation_size(t.oid)) FROM"
 							 " unnest('{%s}'::oid[]) WITH ORDINALITY t (oid, n) ORDER BY t.n",
 							 relids.data), false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the sizes of tables");

@@ -321,6 +321,11 @@ sfm_convert_input(SfmConv *conv, const SfmValue *value, Datum *result)
 		conv->seen.wide_integer = true;
 	if (state->is_interval && sfm_convert_interval(conv, value, result, &fit))
 		return fit == SFM_FIT ? fit_interval(conv, state, result) : fit;
+	if (state->is_container && sfm_is_json_null(value))
+	{
+		conv->seen.json_nulls++;
+		return SFM_FIT_NULL;
+	}
 	if (state->is_container && sfm_convert_container(&state->container, value, &text, &len, &fit))
 	{
 		if (fit != SFM_FIT)
