@@ -160,7 +160,7 @@ SQL
 $err = fails($orphans, '23503', qr/2 foreign keys of existing tables do not hold/, 'orphans of validated keys are an error',
 	target_schema => "'app'", if_exists => "'append'");
 like($err, qr/2 rows of table app.person have no parent in table app.team \(foreign key person_team\)/, 'which names table, key and count');
-like($err, qr/1 rows? of table app.badge have no parent in table app.person \(foreign key badge_person_id_fkey\)/, 'for each of them');
+like($err, qr/1 row of table app.badge has no parent in table app.person \(foreign key badge_person_id_fkey\)/, 'for each of them');
 is($node->safe_psql($db, $content), $was, 'nothing was changed');
 is(definition('app'), $before, 'nor the definitions');
 my @rejected = migrate($node, $db, $orphans, target_schema => "'app'", if_exists => "'append'", on_orphan => "'reject'");
@@ -198,8 +198,6 @@ like($err, qr/\(lower\(email::text\)\)=\(x\@y\): source row \(id\)=\(61\) and ta
 is($node->safe_psql($db, 'SELECT email FROM app.person WHERE id = 2'), 'z@y', 'and nothing was changed');
 my $no_key = make_sqlite("CREATE TABLE other (person_id INT); INSERT INTO other VALUES (1);", 'no_key.db');
 fails($no_key, '42703', qr/Table app.other has no primary key/, 'upsert needs a primary key', target_schema => "'app'", if_exists => "'upsert'");
-fails($newer, '0A000', qr/reject.* cannot be used with if_exists => 'upsert'/, 'rows cannot be kept out of an upsert',
-	target_schema => "'app'", if_exists => "'upsert'", on_misfit => "'reject'");
 
 # -------------------------------------------------------------------- truncate, replace
 
@@ -236,7 +234,7 @@ is(join(' ', map { "$_->{source_table}:$_->{status}" } sort { $a->{source_table}
 	'badge:skipped person:skipped team:skipped', 'skip leaves them');
 $node->safe_psql($db, "DROP SCHEMA app CASCADE; $app");
 sqlite($source, "INSERT INTO badge VALUES (1000, 1)");
-fails($source, '23503', qr/1 rows? of table app.badge have no parent/, 'a first run fails', target_schema => "'app'");
+fails($source, '23503', qr/1 row of table app.badge has no parent/, 'a first run fails', target_schema => "'app'");
 sqlite($source, 'DELETE FROM badge WHERE person_id = 1000');
 is(scalar(grep { $_->{verified} } migrate($node, $db, $source, target_schema => "'app'")), 3, 'the second finds all as it was, and runs');
 is(definition('app'), $before, 'the definitions are as before');

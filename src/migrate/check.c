@@ -175,7 +175,7 @@ char *
 sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table)
 {
 	if (sfm_is_upsert(plan, table))
-		return psprintf("%s t%s", sfm_target_rows(table), sfm_upsert_condition(table));
+		return psprintf("%s t WHERE %s", sfm_target_rows(table), sfm_upsert_condition(table));
 	return pstrdup(sfm_target_rows(table));
 }
 

@@ -36,7 +36,7 @@ typedef struct Clash
 	const SfmPlanTable *table;
 	Oid			index;
 	bool		is_key;			/* the primary key */
-	char	   *columns;		/* of the index, for the message */
+	bool		afterwards;		/* upsert: the rows that are updated are the source's */
 	List	   *rows;			/* char *[2]: how many keys clash, a line about one */
 } Clash;
 
@@ -91,6 +91,8 @@ load_rows(void *arg)
 		check_domain_nulls(existing->table);
 		note_intervals(existing->table);
 	}
+	if (existing->table->loaded && existing->table->kept_out != NIL)
+		sfm_reject_kept_out(existing->plan, existing->table);
 	if (existing->table->loaded && sfm_is_upsert(existing->plan, existing->table))
 		sfm_upsert_count(existing->table);
 	return existing->table->loaded;
@@ -117,12 +119,14 @@ clashing_index(const SfmPlanTable *table, const ErrorData *error)
 	return IndexGetRelation(index, true) == table->relid ? index : InvalidOid;
 }
 
-/* "SELECT ... FROM": the source's rows under the target's names. */
+/* The source's rows under the target's names, as they stand behind FROM. */
 static char *
 source_rows(const SfmPlanTable *table)
 {
 	StringInfoData buf;
 
+	if (table->keys)
+		return pstrdup(sfm_keyset_name(table->keys));
 	initStringInfo(&buf);
 	for (int i = 0; i < table->ncolumns; i++)
 		appendStringInfo(&buf, "%s%s AS %s", i ? ", " : "(SELECT ",
@@ -149,6 +153,18 @@ shown(List *expressions)
 						 (char *) lfirst(lc));
 	}
 	return psprintf("%s || %s || ')'", sfm_literal(psprintf("(%s)=(", names.data)), values.data);
+}
+
+/* " WHERE ...": which rows of the target clash. */
+static char *
+target_condition(const Clash *clash, const char *predicate)
+{
+	char	   *updated = clash->afterwards ? psprintf("NOT %s", sfm_upsert_condition(clash->table)) : NULL;
+
+	if (predicate == NULL && updated == NULL)
+		return "";
+	return psprintf(" WHERE %s%s%s", predicate ? psprintf("(%s)", predicate) : "",
+					predicate && updated ? " AND " : "", updated ? updated : "");
 }
 
 /* The query of the clashing keys. */
@@ -187,9 +203,9 @@ clash_query(Clash *clash, List *keys, const char *predicate, bool nulls_clash)
 					 "(array_agg(side || id ORDER BY side, id))[1:2], ' and ') FROM ("
 					 "SELECT 'source row' AS side, %s %s s%s", rows, source_rows(table),
 					 predicate ? psprintf(" WHERE %s", predicate) : "");
-	if (!upsert || !clash->is_key)
+	if (clash->plan->options->if_exists != SFM_IF_EXISTS_TRUNCATE && !(upsert && clash->is_key))
 		appendStringInfo(&sql, " UNION ALL SELECT 'target row' AS side, %s %s t%s", rows, sfm_target_rows(table),
-						 predicate ? psprintf(" WHERE %s", predicate) : "");
+						 target_condition(clash, predicate));
 	appendStringInfo(&sql, ") r%s GROUP BY %s HAVING %s > 1 ORDER BY min(shown) LIMIT %d",
 					 not_null.data, numbers.data,
 					 upsert && !clash->is_key ? "count(DISTINCT id)" : "count(*)", MAX_PAIRS);
@@ -218,37 +234,87 @@ find_pairs(void *arg)
 	return true;
 }
 
+/* Raises the pairs that were found. */
+static void
+raise_pairs(const Clash *clash)
+{
+	StringInfoData detail;
+	ListCell   *lc;
+
+	initStringInfo(&detail);
+	foreach(lc, clash->rows)
+		appendStringInfo(&detail, "%s%s.", detail.len ? "\n" : "", ((char **) lfirst(lc))[1]);
+	if (strtoll(((char **) linitial(clash->rows))[0], NULL, 10) > MAX_PAIRS)
+		appendStringInfo(&detail, "\nThese are the first %d of %s.", MAX_PAIRS, ((char **) linitial(clash->rows))[0]);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("rows for table %s clash on unique key %s", clash->table->qualified,
+					quote_identifier(get_rel_name(clash->index))),
+			 errdetail("%s", detail.data),
+			 sfm_is_upsert(clash->plan, clash->table) ?
+			 errhint("upsert updates the row with the same primary key; it does not decide between rows that share another unique key.") :
+			 errhint("if_exists => 'upsert' updates rows that have the same primary key, 'truncate' empties the table first.")));
+}
+
+/* Finds the pairs; what it fails with, unless that ends the call. */
+static ErrorData *
+look_for_pairs(Clash *clash)
+{
+	ErrorData  *failed = sfm_subtransaction(find_pairs, clash);
+
+	if (failed && ERRCODE_TO_CATEGORY(failed->sqlerrcode) != ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION) &&
+		ERRCODE_TO_CATEGORY(failed->sqlerrcode) != ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION))
+		ReThrowError(failed);
+	return failed;
+}
+
+/*
+ * Raises the rows that will clash with a unique key of an existing target; needs
+ * table->keys.  A key of columns that the source lacks is left to the run.
+ */
+void
+sfm_foretell_clashes(SfmPlan *plan, SfmPlanTable *table)
+{
+	List	   *indexes = sfm_query_rows(psprintf("SELECT indexrelid FROM pg_index WHERE indrelid = %u AND indisunique"
+											  " AND indisvalid ORDER BY NOT indisprimary, indexrelid::regclass::text",
+											  table->relid));
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Clash		clash = {plan, table};
+		bool		upsert = sfm_is_upsert(plan, table);
+
+		clash.index = atooid(((char **) lfirst(lc))[0]);
+		clash.afterwards = upsert;
+		if (table->keys == NULL || look_for_pairs(&clash))
+		{
+			sfm_note(table, "Whether rows will clash on unique key %s cannot be said before: the source lacks columns of it.",
+					 quote_identifier(get_rel_name(clash.index)));
+			continue;
+		}
+		if (clash.rows != NIL)
+			raise_pairs(&clash);
+		clash.afterwards = false;
+		if (upsert && look_for_pairs(&clash) == NULL && clash.rows != NIL)
+			sfm_note(table, "Rows of the source take over values of unique key %s from rows that are updated, too: depending on their order they may clash.",
+					 quote_identifier(get_rel_name(clash.index)));
+	}
+}
+
 /* Raises a unique violation with the rows that clash, or as PostgreSQL had it. */
 static void
 raise_clash(SfmPlan *plan, SfmPlanTable *table, ErrorData *error)
 {
 	Clash		clash = {plan, table};
-	StringInfoData detail;
-	ListCell   *lc;
-	ErrorData  *failed;
 
 	clash.index = error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION ? clashing_index(table, error) :
 		sfm_primary_key(table->relid);
 	if (!OidIsValid(clash.index))
 		ReThrowError(error);
-	failed = sfm_subtransaction(find_pairs, &clash);
-	if (failed && (failed->sqlerrcode == ERRCODE_QUERY_CANCELED || failed->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN))
-		ReThrowError(failed);
-	if (failed || clash.rows == NIL)
+	if (look_for_pairs(&clash) || clash.rows == NIL)
 		ReThrowError(error);
-	initStringInfo(&detail);
-	foreach(lc, clash.rows)
-		appendStringInfo(&detail, "%s%s.", detail.len ? "\n" : "", ((char **) lfirst(lc))[1]);
-	if (strtoll(((char **) linitial(clash.rows))[0], NULL, 10) > MAX_PAIRS)
-		appendStringInfo(&detail, "\nThese are the first %d of %s.", MAX_PAIRS, ((char **) linitial(clash.rows))[0]);
-	ereport(ERROR,
-			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("rows for table %s clash on unique key %s", table->qualified,
-					quote_identifier(get_rel_name(clash.index))),
-			 errdetail("%s", detail.data),
-			 sfm_is_upsert(plan, table) ?
-			 errhint("upsert updates the row with the same primary key; it does not decide between rows that share another unique key.") :
-			 errhint("if_exists => 'upsert' updates rows that have the same primary key, 'truncate' empties the table first.")));
+	raise_pairs(&clash);
 }
 
 /*

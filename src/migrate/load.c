@@ -104,8 +104,12 @@ report_progress(SfmScanSink *sink)
 	sfm_progress_rows(sink->source_rows, (int64) table->source->rows_estimate);
 }
 
-static SfmScanSink *
-make_sink(const SfmPlan *plan, SfmPlanTable *table)
+/*
+ * A sink for the scan of a table.  A quiet one deals with misfits alike, for a second scan,
+ * and tells nobody.
+ */
+SfmScanSink *
+sfm_load_sink(const SfmPlan *plan, SfmPlanTable *table, bool quiet)
 {
 	SfmScanSink *sink = palloc0(sizeof(SfmScanSink));
 	SfmType    *types = palloc(sizeof(SfmType) * table->ncolumns);
@@ -125,6 +129,8 @@ make_sink(const SfmPlan *plan, SfmPlanTable *table)
 		sink->columns[i].planned = table->columns[i].type;
 		types[i] = table->columns[i].type;
 	}
+	if (quiet)
+		return sink;
 	if (plan->options->verify == SFM_METHOD_CHECKSUM)
 	{
 		sink->hash = sfm_rowhash_create(table->ncolumns, types);
@@ -173,7 +179,7 @@ keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *nulls_fo
 void
 sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 {
-	SfmScanSink *sink = make_sink(plan, table);
+	SfmScanSink *sink = sfm_load_sink(plan, table, false);
 	bool	   *not_null = palloc0(sizeof(bool) * table->ncolumns);
 	bool	   *nulls_found = palloc0(sizeof(bool) * table->ncolumns);
 	const char *obstacle = sfm_fast_obstacle(table->relid, table->ncolumns);

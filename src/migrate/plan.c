@@ -49,6 +49,16 @@ sfm_plan_column(const SfmPlanTable *table, int number)
 	return NULL;
 }
 
+/* The planned column that goes into this column of the target; NULL when there is none. */
+SfmPlanColumn *
+sfm_plan_target_column(const SfmPlanTable *table, const char *name)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+		if (strcmp(table->columns[i].target, name) == 0)
+			return &table->columns[i];
+	return NULL;
+}
+
 static SfmObject *
 add_object(SfmPlan *plan, const char *kind, const char *source_table, const char *name,
 		   const char *sql)
@@ -541,7 +551,6 @@ sfm_plan_build(const SfmOptions *options, SfmSource *source)
 	reserve_existing(plan, schema);
 	finish_plan(plan);
 	sfm_plan_check_width(plan);
-	sfm_upsert_check(plan);
 	sfm_plan_aside(plan);
 	return plan;
 }

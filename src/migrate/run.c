@@ -107,6 +107,7 @@ load_again(SfmPlan *plan)
 		if (table->dirty)
 			discard_first_load(table);
 	}
+	sfm_keep_out(plan);
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
@@ -327,6 +328,7 @@ run_plan(SfmPlan *plan)
 		sfm_staging_create(plan);
 	else
 		sfm_plan_survey(plan);
+	sfm_keep_out(plan);
 	load_all(plan);
 
 	sfm_progress_phase("keys and indexes");
@@ -355,6 +357,8 @@ static void
 dry_run(SfmPlan *plan)
 {
 	sfm_plan_survey(plan);
+	if (plan->options->scope != SFM_SCOPE_SCHEMA)
+		sfm_foretell(plan);
 	for (int i = 0; i < list_length(plan->tables); i++)
 	{
 		SfmPlanTable *table = list_nth(plan->tables, i);

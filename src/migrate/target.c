@@ -90,6 +90,13 @@ sfm_target_find(Oid schema, const char *source_name, SfmIdentifiers mode, char *
 	return relid;
 }
 
+static const char *
+own_rows(Oid relid, const char *qualified)
+{
+	return get_rel_relkind(relid) == RELKIND_RELATION && has_subclass(relid) ?
+		psprintf("ONLY %s", qualified) : qualified;
+}
+
 /*
  * What stands behind FROM to mean the target's own rows: tables that inherit from it
  * are not the target, partitions are.
@@ -97,10 +104,18 @@ sfm_target_find(Oid schema, const char *source_name, SfmIdentifiers mode, char *
 const char *
 sfm_target_rows(const SfmPlanTable *table)
 {
-	if (table->exists && get_rel_relkind(table->relid) == RELKIND_RELATION &&
-		has_subclass(table->relid))
-		return psprintf("ONLY %s", table->qualified);
-	return table->qualified;
+	return table->exists ? own_rows(table->relid, table->qualified) : table->qualified;
+}
+
+/* The same for a target that only its qualified name is known of. */
+const char *
+sfm_relation_rows(const char *qualified)
+{
+	bool		isnull;
+	Oid			relid = (Oid) sfm_query_int64(psprintf("SELECT to_regclass(%s)::oid::bigint",
+													   sfm_literal(qualified)), &isnull);
+
+	return OidIsValid(relid) ? own_rows(relid, qualified) : qualified;
 }
 
 /*

@@ -36,20 +36,40 @@ sfm_primary_key(Oid relid)
 										  " AND indisprimary AND indimmediate AND indisvalid", relid), &isnull);
 }
 
-static SfmPlanColumn *
-target_column(const SfmPlanTable *table, const char *name)
-{
-	for (int i = 0; i < table->ncolumns; i++)
-		if (strcmp(table->columns[i].target, name) == 0)
-			return &table->columns[i];
-	return NULL;
-}
-
 static void
 problem(StringInfo problems, char *text)
 {
 	if (problems)
 		appendStringInfo(problems, "%s%s", problems->len ? " " : "", text);
+}
+
+/*
+ * The columns of a table's primary key as a list of SfmKeyColumn, without those of the
+ * source; NIL when there is none, or it is deferrable.
+ */
+List *
+sfm_key_columns(Oid relid)
+{
+	Oid			pkey = sfm_primary_key(relid);
+	List	   *result = NIL;
+	Relation	index;
+
+	if (!OidIsValid(pkey))
+		return NIL;
+	index = index_open(pkey, AccessShareLock);
+	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	{
+		SfmKeyColumn *key = palloc0(sizeof(SfmKeyColumn));
+		Oid			type = index->rd_opcintype[i];
+		Oid			op = get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+
+		key->name = get_attname(relid, index->rd_index->indkey.values[i], false);
+		key->operator = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(get_func_namespace(get_opcode(op)))),
+								 get_opname(op));
+		result = lappend(result, key);
+	}
+	index_close(index, AccessShareLock);
+	return result;
 }
 
 /*
@@ -59,33 +79,21 @@ problem(StringInfo problems, char *text)
 void
 sfm_upsert_plan(SfmPlanTable *table, StringInfo problems)
 {
-	Oid			pkey = sfm_primary_key(table->relid);
-	Relation	index;
+	ListCell   *lc;
 
-	table->key = NIL;
-	if (!OidIsValid(pkey))
-	{
+	table->key = sfm_key_columns(table->relid);
+	if (table->key == NIL)
 		problem(problems, psprintf("Table %s has no primary key (one that is not deferrable) to decide which row is updated.",
 								   table->qualified));
-		return;
-	}
-	index = index_open(pkey, AccessShareLock);
-	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	foreach(lc, table->key)
 	{
-		SfmKeyColumn *key = palloc0(sizeof(SfmKeyColumn));
-		Oid			type = index->rd_opcintype[i];
-		Oid			op = get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+		SfmKeyColumn *key = lfirst(lc);
 
-		key->name = get_attname(table->relid, index->rd_index->indkey.values[i], false);
-		key->operator = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(get_func_namespace(get_opcode(op)))),
-								 get_opname(op));
-		key->column = target_column(table, key->name);
+		key->column = sfm_plan_target_column(table, key->name);
 		if (key->column == NULL)
 			problem(problems, psprintf("The source lacks column \"%s\" of the primary key of table %s.",
 									   key->name, table->qualified));
-		table->key = lappend(table->key, key);
 	}
-	index_close(index, AccessShareLock);
 }
 
 static bool
@@ -118,28 +126,6 @@ set_list(const SfmPlanTable *table)
 	return buf.data;
 }
 
-/*
- * A row that is kept out leaves the target's row with its key as it was, so that source
- * and target could not be compared.
- */
-void
-sfm_upsert_check(const SfmPlan *plan)
-{
-	ListCell   *lc;
-
-	foreach(lc, plan->tables)
-	{
-		SfmPlanTable *table = lfirst(lc);
-
-		for (int i = 0; sfm_is_upsert(plan, table) && i < table->ncolumns; i++)
-			if (table->columns[i].on_misfit == SFM_MISFITS_REJECT)
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("on_misfit => 'reject' cannot be used with if_exists => 'upsert'"),
-						 errdetail("Table %s exists.", table->qualified)));
-	}
-}
-
 /* ON CONFLICT ..., to be put behind the INSERT. */
 char *
 sfm_upsert_clause(const SfmPlanTable *table)
@@ -159,25 +145,54 @@ sfm_upsert_clause(const SfmPlanTable *table)
 	return buf.data;
 }
 
-/* "WHERE EXISTS (...)": the rows of target "t" whose key is in the source. */
-char *
-sfm_upsert_condition(const SfmPlanTable *table)
+/* The condition that row "t" has a key of relation "f", whose columns stand for it. */
+static char *
+key_condition(List *key, const char *relation, char *(*column) (const SfmKeyColumn *key))
 {
 	StringInfoData buf;
 	ListCell   *lc;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, " WHERE EXISTS (SELECT FROM %s f WHERE ", table->foreign_table);
-	foreach(lc, table->key)
+	appendStringInfo(&buf, "EXISTS (SELECT FROM %s f WHERE ", relation);
+	foreach(lc, key)
 	{
-		SfmKeyColumn *key = lfirst(lc);
+		SfmKeyColumn *part = lfirst(lc);
 
-		appendStringInfo(&buf, "%st.%s %s %s", lc == list_head(table->key) ? "" : " AND ",
-						 quote_identifier(key->name), key->operator,
-						 sfm_ddl_source_column(key->column, "f."));
+		appendStringInfo(&buf, "%st.%s %s %s", lc == list_head(key) ? "" : " AND ",
+						 quote_identifier(part->name), part->operator, column(part));
 	}
 	appendStringInfoChar(&buf, ')');
 	return buf.data;
+}
+
+static char *
+column_of_set(const SfmKeyColumn *key)
+{
+	return psprintf("f.%s", quote_identifier(key->name));
+}
+
+static char *
+column_of_source(const SfmKeyColumn *key)
+{
+	return sfm_ddl_source_column(key->column, "f.");
+}
+
+/* The condition that row "t" has a key (of sfm_key_columns()) that is in the set. */
+char *
+sfm_key_condition(List *key, const SfmKeySet *set)
+{
+	return key_condition(key, sfm_keyset_name(set), column_of_set);
+}
+
+/*
+ * The condition that the key of target row "t" is in the source; where the keys were read
+ * (source_keys.c), those of rows that are kept out are not among them.
+ */
+char *
+sfm_upsert_condition(const SfmPlanTable *table)
+{
+	return table->keys ? sfm_key_condition(table->key, table->keys) :
+		key_condition(table->key, table->foreign_table, column_of_source);
 }
 
 /*
@@ -190,6 +205,6 @@ sfm_upsert_count(SfmPlanTable *table)
 	bool		isnull;
 
 	if (set_list(table)[0] == '\0')
-		table->target_rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s t%s", sfm_target_rows(table),
+		table->target_rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s t WHERE %s", sfm_target_rows(table),
 													  sfm_upsert_condition(table)), &isnull);
 }

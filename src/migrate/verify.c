@@ -34,7 +34,7 @@ typedef struct VerifyColumn
 typedef struct VerifyRun
 {
 	int64		id;
-	bool		appended;
+	bool		among_others;	/* it appended or upserted: the target may hold other rows */
 	bool		nulls_misfits;	/* on_misfit was null */
 	List	   *rules;			/* of SfmTypeRule */
 } VerifyRun;
@@ -62,7 +62,7 @@ find_run(const SfmSource *source, const char *schema, bool any, int64 id)
 	row = linitial(rows);
 	run->id = pg_strtoint64(row[0]);
 	run->nulls_misfits = strcmp(row[3], "null") == 0;
-	run->appended = strcmp(row[1], "append") == 0;
+	run->among_others = strcmp(row[1], "append") == 0 || strcmp(row[1], "upsert") == 0;
 	run->rules = sfm_type_rules(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(row[2]))));
 	return run;
 }
@@ -157,15 +157,19 @@ was_rejected(Rejects *rejects, SfmStmt *stmt, bool has_rowid)
 	return hash_search(rejects->rowids, &rowid, HASH_FIND, NULL) != NULL;
 }
 
-/* Rows and sum of the source; a value that the run's type cannot hold is noted. */
+/*
+ * Rows and, unless it is NULL, sum of the source; a value that the run's type cannot hold
+ * is noted.  keys, unless NULL, receives the keys of the rows that arrived.
+ */
 static void
 check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *columns,
-			 Rejects *rejects, SfmChecksum *sum, int64 *rows, List **notes)
+			 Rejects *rejects, SfmVerifyKeys *keys, SfmChecksum *sum, int64 *rows, List **notes)
 {
 	const char **names = palloc(sizeof(char *) * n);
 	SfmType    *types = palloc(sizeof(SfmType) * n);
 	bool	   *null_misfits = palloc(sizeof(bool) * n);
 	SfmValue   *values = palloc(sizeof(SfmValue) * n);
+	SfmChecksum ignored = {0};
 	SfmRowHash *hash;
 	SfmStmt    *stmt;
 	bool		has_rowid;
@@ -191,10 +195,15 @@ check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *co
 			rejects->skipped++;
 			continue;
 		}
-		bad = sfm_rowhash_add_source(hash, values, null_misfits, sum);
+		bad = sfm_rowhash_add_source(hash, values, null_misfits, sum ? sum : &ignored);
 		if (bad >= 0 && rejects->skipped < hash_get_num_entries(rejects->rowids) + rejects->without_rowid)
+		{
 			rejects->skipped++;
-		else if (bad >= 0 && !misfit)
+			continue;
+		}
+		if (keys)
+			sfm_verify_keys_put(keys, values);
+		if (bad >= 0 && !misfit)
 		{
 			misfit = true;
 			*notes = lappend(*notes, psprintf("Column %s now holds a value that does not fit type %s: %s.",
@@ -203,6 +212,23 @@ check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *co
 		}
 	}
 	sfm_finalize(stmt);
+}
+
+/* Whether the run's rows are told from others by their keys; then keys are gathered. */
+static SfmVerifyKeys *
+begin_keys(const VerifyRun *run, const char *target, int n, const VerifyColumn *columns)
+{
+	char	  **names = palloc(sizeof(char *) * Max(n, 1));
+	SfmType    *types = palloc(sizeof(SfmType) * Max(n, 1));
+
+	if (!run->among_others)
+		return NULL;
+	for (int i = 0; i < n; i++)
+	{
+		names[i] = columns[i].target;
+		types[i] = columns[i].type;
+	}
+	return sfm_verify_keys_begin(target, n, names, types);
 }
 
 static int64
@@ -245,31 +271,41 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 	bool		isnull;
 	List	   *notes = NIL;
 	Rejects    *rejects = read_rejects(run, table);
+	int			n;
+	VerifyColumn *columns = read_columns(run, table, created, &n);
+	SfmVerifyKeys *keys = begin_keys(run, target, n, columns);
+	const char *rows = sfm_relation_rows(target);
 	Datum		values[8];
 	bool		nulls[8] = {false};
 
-	if (checksum)
+	if (checksum || keys)
 	{
-		int			n;
-		VerifyColumn *columns = read_columns(run, table, created, &n);
-
-		check_source(file, table, n, columns, rejects, &source_sum, &source_rows, &notes);
-		check_target(target, n, columns, &target_sum);
-		verified = source_rows == target_sum.rows + rejects->skipped &&
-			sfm_checksum_equal(&source_sum, &target_sum);
+		check_source(file, table, n, columns, rejects, keys, checksum ? &source_sum : NULL,
+					 &source_rows, &notes);
+		if (keys)
+			rows = sfm_verify_keys_rows(keys);
 	}
 	else
 	{
 		source_rows = count_rows(file, table);
-		target_sum.rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s", target), &isnull);
 		rejects->skipped = hash_get_num_entries(rejects->rowids) + rejects->without_rowid;
-		verified = source_rows == target_sum.rows + rejects->skipped;
 	}
+	if (checksum)
+		check_target(rows, n, columns, &target_sum);
+	else
+		target_sum.rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s", rows), &isnull);
+	if (keys)
+	{
+		sfm_verify_keys_end(keys);
+		notes = lappend(notes, "The run put its rows among others: the rows that have a primary key of the source were compared.");
+	}
+	verified = source_rows == target_sum.rows + rejects->skipped &&
+		(!checksum || sfm_checksum_equal(&source_sum, &target_sum));
 	nulls[6] = method == SFM_METHOD_NONE;
-	if (!verified && run->appended && target_sum.rows > source_rows)
+	if (!verified && run->among_others && keys == NULL && target_sum.rows > source_rows)
 	{
 		nulls[6] = true;
-		notes = lappend(notes, "The run appended to a table that held rows, so it cannot be compared as a whole.");
+		notes = lappend(notes, "The run put its rows among others, and no primary key tells them apart, so the table cannot be compared as a whole.");
 	}
 	else if (!verified && rejects->without_rowid > 0)
 	{
