@@ -151,5 +151,16 @@ $node->safe_psql($db, 'CREATE TABLE app.blog_post (id int PRIMARY KEY, created_a
 is((migrate($node, $db, $names, target_schema => "'app'"))[0]{target_table}, 'app.blog_post', 'a table by its snake_case name');
 is($node->safe_psql($db, 'SELECT * FROM app.blog_post'), '1|c|2|p', 'and columns, each by its own');
 
+# One table for two.
+my $twice = make_sqlite('CREATE TABLE BlogPost (id INTEGER PRIMARY KEY); CREATE TABLE blog_post (id INTEGER PRIMARY KEY);', 'twice.db');
+statement_fails($node, $db, 'SELECT * FROM ' . call_sql('migrate', $twice, target_schema => "'app'"), '42P07',
+	qr/tables "BlogPost" and "blog_post" of the source would both go into table app.blog_post/, 'two tables for one target are an error');
+
+# What PostgreSQL itself raises names the table, as its context shows the statement.
+$node->safe_psql($db, 'CREATE TABLE app.checked (id int PRIMARY KEY CHECK (id < 2))');
+my $checked = make_sqlite('CREATE TABLE Checked (id INTEGER PRIMARY KEY); INSERT INTO Checked VALUES (1), (2);', 'checked.db');
+statement_fails($node, $db, 'SELECT * FROM ' . call_sql('migrate', $checked, target_schema => "'app'"), '23514',
+	qr/violates check constraint.*CONTEXT:  SQL statement "INSERT INTO app.checked \(id\) SELECT id FROM sqlite_mig_source_\d+\.checked"/s, 'the context of an error shows the table');
+
 $node->stop;
 done_testing();

@@ -64,18 +64,18 @@ sfm_staging_create(SfmPlan *plan)
 						get_foreign_server_oid(plan->staging_server, false));
 }
 
-/* Makes the foreign table of one source table, anew when it has one. */
+/*
+ * Makes the foreign table of one source table, anew when it has one.  It has the target's
+ * name, since errors show it in their context.
+ */
 void
 sfm_staging_add(SfmPlan *plan, SfmPlanTable *table)
 {
-	char	   *name;
-
 	if (table->foreign_table != NULL)
 		sfm_execf("DROP FOREIGN TABLE %s", table->foreign_table);
-	name = psprintf("t%d", table->number);
-	table->foreign_table = sfm_qualify(plan->staging, name);
+	table->foreign_table = sfm_qualify(plan->staging, table->target);
 	sfm_exec(sfm_ddl_foreign_table(plan, table));
-	table->foreign_relid = get_relname_relid(name, get_namespace_oid(plan->staging, false));
+	table->foreign_relid = get_relname_relid(table->target, get_namespace_oid(plan->staging, false));
 }
 
 /* Drops what sfm_staging_create() and sfm_staging_add() made. */

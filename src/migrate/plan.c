@@ -442,6 +442,30 @@ check_rules_used(const SfmPlan *plan)
 	}
 }
 
+/* Two tables of the source cannot go into one: names that differ in case alone, or in style. */
+static void
+check_distinct_targets(const SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; table->exists && i < foreach_current_index(lc); i++)
+		{
+			SfmPlanTable *other = list_nth(plan->tables, i);
+
+			if (other->relid == table->relid)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_TABLE),
+						 errmsg("tables \"%s\" and \"%s\" of the source would both go into table %s",
+								other->source->name, table->source->name, table->qualified),
+						 errhint("Leave one out by \"exclude\", and migrate it into another schema.")));
+		}
+	}
+}
+
 /* Finds the targets that exist already; locks and matches them. */
 static void
 plan_targets(SfmPlan *plan, Oid schema)
@@ -467,6 +491,7 @@ plan_targets(SfmPlan *plan, Oid schema)
 					 errmsg("table %s does not exist", table->qualified),
 					 errhint("With scope => 'data' the target tables must exist.")));
 	}
+	check_distinct_targets(plan);
 	sfm_target_check_rights(plan);
 	sfm_target_lock_tables(plan);
 	sfm_target_check_rows(plan);
