@@ -18,6 +18,7 @@
 #include "mb/pg_wchar.h"
 #include "executor/executor.h"
 #include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
 #include "utils/expandeddatum.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -190,6 +191,40 @@ sfm_source_interval(SfmHashColumn *column, const SfmValue *value, SfmHasher *has
 	}
 	put_interval(hasher, 0, usecs);
 	return true;
+}
+
+/*
+ * Types of which the input function takes more than the type holds
+ */
+
+/* Whether the value says what the text says; only asked of types that may not. */
+bool
+sfm_source_kept(Oid typid, char *text, Datum datum)
+{
+	char	   *number = text + strspn(text, " +");
+	int64		seconds;
+
+	switch (typid)
+	{
+		case CHAROID:
+			return text[0] == '\0' || text[1] == '\0';
+		case OIDOID:
+		case XIDOID:
+		case CIDOID:
+			return *number != '-';
+		case MONEYOID:
+			/* with a sign of a currency or groups of digits it is none that SQLite had as a number */
+			if (strspn(number, "-0123456789.") != strlen(number))
+				return true;
+			return DatumGetBool(DirectFunctionCall2(numeric_eq, DirectFunctionCall1(cash_numeric, datum),
+													DirectFunctionCall3(numeric_in, CStringGetDatum(number),
+																		ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
+		case TIMETZOID:
+			number = strchr(text, '.');
+			return number == NULL || read_fraction(pnstrdup(number, 1 + strspn(number + 1, "0123456789")), &seconds);
+		default:
+			return true;
+	}
 }
 
 /*
