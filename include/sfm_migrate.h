@@ -417,7 +417,7 @@ typedef struct SfmVerifyKeys SfmVerifyKeys;
 extern SfmVerifyKeys *sfm_verify_keys_begin(const char *target, int ncolumns, char *const *names,
 											const SfmType *types);
 extern void sfm_verify_keys_put(SfmVerifyKeys *keys, const SfmValue *values);
-extern char *sfm_verify_keys_rows(SfmVerifyKeys *keys);
+extern char *sfm_verify_keys_query(SfmVerifyKeys *keys, List *columns);
 extern void sfm_verify_keys_end(SfmVerifyKeys *keys);
 
 /* source_keys.c */
@@ -446,9 +446,10 @@ extern void sfm_foretell_clashes(SfmPlan *plan, SfmPlanTable *table);
 extern bool sfm_is_upsert(const SfmPlan *plan, const SfmPlanTable *table);
 extern Oid	sfm_primary_key(Oid relid);
 extern List *sfm_key_columns(Oid relid);
-extern char *sfm_key_condition(List *key, const SfmKeySet *set);
+extern char *sfm_key_rows(const char *target, List *key, const SfmKeySet *set, List *columns);
 extern void sfm_upsert_plan(SfmPlanTable *table, StringInfo problems);
 extern char *sfm_upsert_clause(const SfmPlanTable *table);
+extern char *sfm_upsert_rows(const SfmPlanTable *table);
 extern char *sfm_upsert_condition(const SfmPlanTable *table);
 extern void sfm_upsert_count(SfmPlanTable *table);
 

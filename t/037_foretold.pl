@@ -138,6 +138,57 @@ my $renamed = make_sqlite("$tables INSERT INTO team VALUES (1, 'crimson', NULL);
 statement_fails($node, $db, 'SELECT * FROM ' . call($renamed, %reject), '23503', qr/1 row of table app.person has no parent in table app.team/,
 	'upsert: a row of the target that loses its parent is an error');
 
+# ---------------------------------------------------------------- keys of every shape
+
+$node->safe_psql($db, <<'SQL');
+	CREATE EXTENSION citext;
+	CREATE SCHEMA shapes;
+	CREATE TABLE shapes."Order" ("Id" int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, f int REFERENCES shapes."Order", t text UNIQUE, shown text, k1 text, "a""b" text);
+	CREATE TABLE shapes.two (who varchar(5), at timestamp, n numeric(4,1), note text DEFAULT 'd', PRIMARY KEY (who, at) INCLUDE (n));
+	CREATE TABLE shapes.folded (name public.citext PRIMARY KEY, v int);
+	CREATE TABLE shapes.uid (id uuid PRIMARY KEY, v int);
+	CREATE TABLE shapes.part (id int, region text, v int, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+	CREATE TABLE shapes.part_n PARTITION OF shapes.part FOR VALUES IN ('n');
+	CREATE TABLE shapes.part_d PARTITION OF shapes.part DEFAULT;
+	CREATE TABLE shapes.keyonly (a int, b int, PRIMARY KEY (b, a));
+	CREATE TABLE shapes.pair (x int, y int, PRIMARY KEY (x, y));
+	CREATE TABLE shapes.child (id int PRIMARY KEY, x int, y int, FOREIGN KEY (x, y) REFERENCES shapes.pair MATCH FULL);
+	INSERT INTO shapes."Order" OVERRIDING SYSTEM VALUE VALUES (1, NULL, 't2', 'x', 'x', 'x'), (9, NULL, 't9', 'x', 'x', 'x');
+	INSERT INTO shapes.two VALUES ('a', '2024-01-01 08:00:00', 9), ('b', '2024-01-01', 8);
+	INSERT INTO shapes.folded VALUES ('AB', 9), ('zz', 9);
+	INSERT INTO shapes.part VALUES (1, 'n', 9), (2, 'n', 9);
+	INSERT INTO shapes.keyonly VALUES (1, 1), (7, 7);
+SQL
+my $shapes = make_sqlite(<<'SQL', 'shapes.db');
+	CREATE TABLE "Order" ("Id" INTEGER PRIMARY KEY, f INT, t TEXT, shown TEXT, k1 TEXT, "a""b" TEXT);
+	INSERT INTO "Order" VALUES (1, 1, 't1', 's', 'k', 'q'), (2, 3, 't3', 's', 'k', 'q'), (3, 1, 't4', 's', 'k', 'q');
+	CREATE TABLE two (at DATETIME, who TEXT, n NUMERIC, PRIMARY KEY (at, who));
+	INSERT INTO two VALUES ('2024-01-01T10:00:00+02:00', 'a', 1), ('2024-01-01 09:00:00', 'A', 2);
+	CREATE TABLE folded (name TEXT PRIMARY KEY, v INT);
+	INSERT INTO folded VALUES ('Ab', 1), ('cd', 2);
+	CREATE TABLE uid (id CHAR(32) PRIMARY KEY, v INT);
+	INSERT INTO uid VALUES ('0b9a3f6e8d5c4d1e9f0a1b2c3d4e5f60', 1);
+	CREATE TABLE part (id INTEGER PRIMARY KEY, region TEXT, v INT);
+	INSERT INTO part VALUES (1, 'n', 1), (2, 's', 2);
+	CREATE TABLE keyonly (a INT, b INT, PRIMARY KEY (a, b)) WITHOUT ROWID;
+	INSERT INTO keyonly VALUES (1, 1), (1, 2);
+	CREATE TABLE pair (x INT, y INT, PRIMARY KEY (x, y));
+	INSERT INTO pair VALUES (1, 1);
+	CREATE TABLE child (id INTEGER PRIMARY KEY, x INT, y INT);
+	INSERT INTO child VALUES (1, 1, 1), (2, NULL, NULL), (3, 1, NULL);
+SQL
+foreach my $time ('first', 'second')
+{
+	my %report = map { $_->{source_table} => $_ } migrate($node, $db, $shapes, target_schema => "'shapes'", if_exists => "'upsert'", on_orphan => "'reject'");
+	is(join(' ', map { "$_:$report{$_}{target_rows}:$report{$_}{rejected_rows}:$report{$_}{verified}" } sort keys %report),
+		'Order:3:0:1 child:2:1:1 folded:2:0:1 keyonly:2:0:1 pair:1:0:1 part:2:0:1 two:2:0:1 uid:1:0:1', "keys of many shapes: upserted and verified, the $time time");
+	like("@{ $report{folded}{notes} }", qr/1 key equal to one of the source but spelled otherwise stays as the target has it/, 'a key that is equal but not the same is said');
+}
+is($node->safe_psql($db, 'SELECT * FROM shapes.folded ORDER BY 1'), "AB|1\ncd|2\nzz|9", 'and never set');
+is($node->safe_psql($db, 'SELECT * FROM shapes.two ORDER BY who COLLATE "C"'), "A|2024-01-01 09:00:00|2.0|d\na|2024-01-01 08:00:00|1.0|d\nb|2024-01-01 00:00:00|8.0|d", 'keys of two columns, in another order');
+is($node->safe_psql($db, 'SELECT * FROM shapes.part ORDER BY 1, 2'), "1|n|1\n2|n|9\n2|s|2", 'in partitions');
+is($node->safe_psql($db, 'SELECT count(*), bool_and(verified) FROM ' . call_sql('verify', $shapes, target_schema => "'shapes'")), '8|t', 'verify() agrees');
+
 # --------------------------------------------------------------- keys that stay in place
 
 $node->safe_psql($db, <<"SQL");

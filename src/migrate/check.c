@@ -183,6 +183,8 @@ sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table)
 char *
 sfm_check_query(const SfmPlan *plan, const SfmPlanTable *table)
 {
+	if (sfm_is_upsert(plan, table))
+		return sfm_upsert_rows(table);
 	return psprintf("SELECT %s FROM %s", sfm_check_columns(table), sfm_checked_rows(plan, table));
 }
 

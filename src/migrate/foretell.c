@@ -12,8 +12,11 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 
 #include "sfm_migrate.h"
 
@@ -54,6 +57,14 @@ has_columns(const SfmPlanTable *table, List *columns)
 	return true;
 }
 
+/* Whether the caller sees all rows that a foreign key finds, which looks with its owner's rights. */
+static bool
+sees_parents(const SfmTargetKey *key)
+{
+	return pg_class_aclcheck(key->parent, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(key->parent, InvalidOid, true) != RLS_ENABLED;
+}
+
 /* Where the parents are: rows of the target, unless it is emptied, and those that come. */
 static List *
 parents_of(const SfmPlan *plan, const SfmTargetKey *key)
@@ -68,7 +79,11 @@ parents_of(const SfmPlan *plan, const SfmTargetKey *key)
 	return result;
 }
 
-/* The foreign keys that rows of the source come under; those to columns that it lacks are not. */
+/*
+ * The foreign keys that rows of the source come under, and of which it can be said what they
+ * refuse: not those of columns that the source lacks, nor to parents that the caller does
+ * not see, which is noted.
+ */
 static List *
 loaded_keys(const SfmPlan *plan)
 {
@@ -92,6 +107,13 @@ loaded_keys(const SfmPlan *plan)
 			loaded->stays = !key->can_go || !sfm_target_owned(table->relid);
 			if ((loaded->stays && !key->enforced) || !has_columns(table, key->columns))
 				continue;
+			if (!sees_parents(key))
+			{
+				if (plan->options->dry_run)
+					sfm_note(table, "Whether rows have parents for foreign key %s cannot be said before: role %s does not see all rows of table %s.",
+							 key->name, quote_identifier(GetUserNameFromId(GetUserId(), false)), key->parent_name);
+				continue;
+			}
 			loaded->orphans = sfm_target_key_orphans(key, parents_of(plan, key));
 			result = lappend(result, loaded);
 		}

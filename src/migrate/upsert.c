@@ -145,65 +145,131 @@ sfm_upsert_clause(const SfmPlanTable *table)
 	return buf.data;
 }
 
-/* The condition that row "t" has a key of relation "f", whose columns stand for it. */
+/*
+ * A column of the key as relation "f" has it: a set of keys, or the foreign table of the
+ * plan's column.
+ */
 static char *
-key_condition(List *key, const char *relation, char *(*column) (const SfmKeyColumn *key))
+key_source(const SfmKeyColumn *key, bool of_set)
+{
+	return of_set ? psprintf("f.%s", quote_identifier(key->name)) : sfm_ddl_source_column(key->column, "f.");
+}
+
+static char *
+key_match(List *key, bool of_set)
 {
 	StringInfoData buf;
 	ListCell   *lc;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "EXISTS (SELECT FROM %s f WHERE ", relation);
 	foreach(lc, key)
 	{
 		SfmKeyColumn *part = lfirst(lc);
 
-		appendStringInfo(&buf, "%st.%s %s %s", lc == list_head(key) ? "" : " AND ",
-						 quote_identifier(part->name), part->operator, column(part));
+		appendStringInfo(&buf, "%st.%s %s %s", buf.len ? " AND " : "",
+						 quote_identifier(part->name), part->operator, key_source(part, of_set));
 	}
-	appendStringInfoChar(&buf, ')');
 	return buf.data;
 }
 
+/* "SELECT ... FROM target t JOIN relation f ...": see sfm_upsert_rows(). */
 static char *
-column_of_set(const SfmKeyColumn *key)
+joined_rows(const char *target, const char *relation, List *key, bool of_set, List *columns)
 {
-	return psprintf("f.%s", quote_identifier(key->name));
-}
+	StringInfoData buf;
+	ListCell   *lc;
+	ListCell   *lc2;
 
-static char *
-column_of_source(const SfmKeyColumn *key)
-{
-	return sfm_ddl_source_column(key->column, "f.");
-}
+	initStringInfo(&buf);
+	foreach(lc, columns)
+	{
+		const char *name = lfirst(lc);
+		char	   *value = psprintf("t.%s", quote_identifier(name));
 
-/* The condition that row "t" has a key (of sfm_key_columns()) that is in the set. */
-char *
-sfm_key_condition(List *key, const SfmKeySet *set)
-{
-	return key_condition(key, sfm_keyset_name(set), column_of_set);
+		foreach(lc2, key)
+			if (strcmp(((SfmKeyColumn *) lfirst(lc2))->name, name) == 0)
+				value = key_source(lfirst(lc2), of_set);
+		appendStringInfo(&buf, "%s%s", buf.len ? ", " : "SELECT ", value);
+	}
+	appendStringInfo(&buf, " FROM %s t JOIN %s f ON %s", target, relation, key_match(key, of_set));
+	return buf.data;
 }
 
 /*
- * The condition that the key of target row "t" is in the source; where the keys were read
- * (source_keys.c), those of rows that are kept out are not among them.
+ * The query of these columns (a list of char *) of the rows of a target that have a key
+ * (of sfm_key_columns()) of the set.  The key is the set's: what is equal to it need not
+ * be the same, as with citext, and an update leaves the target's.
  */
+char *
+sfm_key_rows(const char *target, List *key, const SfmKeySet *set, List *columns)
+{
+	return joined_rows(target, sfm_keyset_name(set), key, true, columns);
+}
+
+/* The relation of the source's keys: where they were read, without those that are kept out. */
+static const char *
+source_keys(const SfmPlanTable *table)
+{
+	return table->keys ? sfm_keyset_name(table->keys) : table->foreign_table;
+}
+
+/* The same query for a table that is upserted, of the columns that are moved. */
+char *
+sfm_upsert_rows(const SfmPlanTable *table)
+{
+	List	   *columns = NIL;
+
+	for (int i = 0; i < table->ncolumns; i++)
+		columns = lappend(columns, table->columns[i].target);
+	return joined_rows(sfm_target_rows(table), source_keys(table), table->key, table->keys != NULL, columns);
+}
+
+/* The condition that the key of target row "t" is in the source. */
 char *
 sfm_upsert_condition(const SfmPlanTable *table)
 {
-	return table->keys ? sfm_key_condition(table->key, table->keys) :
-		key_condition(table->key, table->foreign_table, column_of_source);
+	return psprintf("EXISTS (SELECT FROM %s f WHERE %s)", source_keys(table),
+					key_match(table->key, table->keys != NULL));
+}
+
+/* Says how many keys stay as the target has them, though the source spells them otherwise. */
+static void
+note_kept_keys(SfmPlanTable *table)
+{
+	StringInfoData differs;
+	int64		n;
+	bool		isnull;
+	ListCell   *lc;
+
+	initStringInfo(&differs);
+	foreach(lc, table->key)
+	{
+		SfmKeyColumn *key = lfirst(lc);
+		SfmKind		kind = key->column->type.kind;
+
+		if (kind == SFM_KIND_INPUT || kind == SFM_KIND_TEXT || kind == SFM_KIND_VARCHAR)
+			appendStringInfo(&differs, "%st.%s::text COLLATE \"C\" <> %s::text COLLATE \"C\"", differs.len ? " OR " : "",
+							 quote_identifier(key->name), key_source(key, table->keys != NULL));
+	}
+	if (differs.len == 0)
+		return;
+	n = sfm_query_int64(psprintf("SELECT count(*) FROM %s t JOIN %s f ON %s WHERE %s", sfm_target_rows(table),
+								 source_keys(table), key_match(table->key, table->keys != NULL), differs.data), &isnull);
+	if (n > 0)
+		sfm_note(table, "%s equal to one of the source but spelled otherwise %s as the target has it.",
+				 n == 1 ? "1 key" : psprintf("%lld keys", (long long) n), n == 1 ? "stays" : "stay");
 }
 
 /*
- * The rows of the source that arrived: where there is nothing to update, PostgreSQL
- * counts only the inserted ones.
+ * After the load: the rows of the source that arrived, since PostgreSQL counts only the
+ * inserted ones where there is nothing to update; and what is to be said of keys.
  */
 void
 sfm_upsert_count(SfmPlanTable *table)
 {
 	bool		isnull;
 
+	note_kept_keys(table);
 	if (set_list(table)[0] == '\0')
 		table->target_rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s t WHERE %s", sfm_target_rows(table),
 													  sfm_upsert_condition(table)), &isnull);

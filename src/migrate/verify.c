@@ -242,21 +242,33 @@ count_rows(SfmFile *file, const SfmTable *table)
 	return rows;
 }
 
-static void
-check_target(const char *target, int n, const VerifyColumn *columns, SfmChecksum *sum)
+/* The query of the target's rows that the run brought. */
+static char *
+target_query(const char *target, int n, const VerifyColumn *columns, SfmVerifyKeys *keys)
 {
+	List	   *names = NIL;
 	StringInfoData sql;
-	SfmType    *types = palloc(sizeof(SfmType) * n);
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
 	for (int i = 0; i < n; i++)
 	{
-		types[i] = columns[i].type;
-		appendStringInfo(&sql, "%s%s", i ? ", " : "", quote_identifier(columns[i].target));
+		names = lappend(names, columns[i].target);
+		appendStringInfo(&sql, "%s%s", i ? ", " : "SELECT ", quote_identifier(columns[i].target));
 	}
-	appendStringInfo(&sql, " FROM %s", target);
-	*sum = sfm_target_sum(sql.data, n, types)->checksum;
+	if (keys)
+		return sfm_verify_keys_query(keys, names);
+	appendStringInfo(&sql, " FROM %s", sfm_relation_rows(target));
+	return sql.data;
+}
+
+static void
+check_target(const char *query, int n, const VerifyColumn *columns, SfmChecksum *sum)
+{
+	SfmType    *types = palloc(sizeof(SfmType) * n);
+
+	for (int i = 0; i < n; i++)
+		types[i] = columns[i].type;
+	*sum = sfm_target_sum(query, n, types)->checksum;
 }
 
 static void
@@ -274,26 +286,23 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 	int			n;
 	VerifyColumn *columns = read_columns(run, table, created, &n);
 	SfmVerifyKeys *keys = begin_keys(run, target, n, columns);
-	const char *rows = sfm_relation_rows(target);
+	char	   *query;
 	Datum		values[8];
 	bool		nulls[8] = {false};
 
 	if (checksum || keys)
-	{
 		check_source(file, table, n, columns, rejects, keys, checksum ? &source_sum : NULL,
 					 &source_rows, &notes);
-		if (keys)
-			rows = sfm_verify_keys_rows(keys);
-	}
 	else
 	{
 		source_rows = count_rows(file, table);
 		rejects->skipped = hash_get_num_entries(rejects->rowids) + rejects->without_rowid;
 	}
+	query = target_query(target, n, columns, keys);
 	if (checksum)
-		check_target(rows, n, columns, &target_sum);
+		check_target(query, n, columns, &target_sum);
 	else
-		target_sum.rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s", rows), &isnull);
+		target_sum.rows = sfm_query_int64(psprintf("SELECT count(*) FROM (%s) q", query), &isnull);
 	if (keys)
 	{
 		sfm_verify_keys_end(keys);

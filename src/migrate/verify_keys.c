@@ -107,12 +107,12 @@ sfm_verify_keys_put(SfmVerifyKeys *keys, const SfmValue *values)
 	MemoryContextReset(keys->row_context);
 }
 
-/* All keys are there: the rows that have them, as they stand behind FROM. */
+/* All keys are there: the query of these columns, a list of char *, of the rows that have them. */
 char *
-sfm_verify_keys_rows(SfmVerifyKeys *keys)
+sfm_verify_keys_query(SfmVerifyKeys *keys, List *columns)
 {
 	sfm_keyset_finish(keys->set);
-	return psprintf("%s t WHERE %s", sfm_relation_rows(keys->target), sfm_key_condition(keys->key, keys->set));
+	return sfm_key_rows(sfm_relation_rows(keys->target), keys->key, keys->set, columns);
 }
 
 /* To be called after the query. */
