@@ -373,6 +373,7 @@ extern void sfm_target_check_rights(SfmPlan *plan);
 extern void sfm_target_check_rows(SfmPlan *plan);
 extern const char *sfm_target_rows(const SfmPlanTable *table);
 extern const char *sfm_relation_rows(const char *qualified);
+extern char *sfm_target_lost(const SfmPlanTable *table);
 extern List *sfm_target_restore_statements(const SfmPlanTable *table);
 
 /* guard.c: what speaks against touching an existing target */

@@ -501,6 +501,10 @@ plan_targets(SfmPlan *plan, Oid schema)
 
 		if (table->status == SFM_STATUS_REPLACED)
 		{
+			char	   *lost = sfm_target_lost(table);
+
+			if (lost)
+				sfm_note(table, "Gone with the old table, and not made again: %s.", lost);
 			table->restore = sfm_target_restore_statements(table);
 			table->exists = false;
 		}

@@ -402,6 +402,30 @@ query_list(const char *sql)
 }
 
 /*
+ * What goes with a table that is about to be replaced and is not made again, as a list in
+ * words; NULL when nothing does.
+ */
+char *
+sfm_target_lost(const SfmPlanTable *table)
+{
+	Oid			relid = table->relid;
+
+	return sfm_query_text(psprintf(
+		"SELECT string_agg(what, ', ' ORDER BY what) FROM ("
+		"SELECT format('trigger %%I', tgname) AS what FROM pg_trigger WHERE tgrelid = %u AND NOT tgisinternal"
+		" UNION ALL SELECT format('policy %%I', polname) FROM pg_policy WHERE polrelid = %u"
+		" UNION ALL SELECT 'row-level security' FROM pg_class WHERE oid = %u AND relrowsecurity"
+		" UNION ALL SELECT format('rule %%I', rulename) FROM pg_rewrite WHERE ev_class = %u"
+		" UNION ALL SELECT format('statistics %%I', stxname) FROM pg_statistic_ext WHERE stxrelid = %u"
+		" UNION ALL SELECT format('publication %%I', pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = %u"
+		" UNION ALL SELECT 'its partitions' FROM pg_class WHERE oid = %u AND relkind = 'p'"
+		" UNION ALL SELECT 'its storage options' FROM pg_class WHERE oid = %u AND reloptions IS NOT NULL"
+		" UNION ALL SELECT format('its tablespace %%I', spcname) FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE c.oid = %u"
+		" UNION ALL SELECT 'that it was unlogged' FROM pg_class WHERE oid = %u AND relpersistence = 'u') w",
+		relid, relid, relid, relid, relid, relid, relid, relid, relid, relid));
+}
+
+/*
  * What a table that is about to be replaced would lose, as statements: owner,
  * grants on it and its columns, comments.
  */
