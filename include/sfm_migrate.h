@@ -441,6 +441,7 @@ extern List *sfm_aside_back_statements(const SfmPlan *plan);
 
 /* clash.c: the load of an existing target */
 extern void sfm_load_existing(SfmPlan *plan, SfmPlanTable *table);
+extern void sfm_check_domain_nulls(const SfmPlanTable *table);
 extern void sfm_foretell_clashes(SfmPlan *plan, SfmPlanTable *table);
 
 /* upsert.c */

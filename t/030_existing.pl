@@ -165,12 +165,17 @@ is($node->safe_psql($db, $content), $was, 'nothing was changed');
 is(definition('app'), $before, 'nor the definitions');
 my @rejected = migrate($node, $db, $orphans, target_schema => "'app'", if_exists => "'append'", on_orphan => "'reject'");
 is(join(' ', map { "$_->{source_table}:$_->{target_rows}:$_->{rejected_rows}:$_->{verified}" } sort { $a->{source_table} cmp $b->{source_table} } @rejected),
-	'badge:1:3:1 person:2:2:1', 'on_orphan => reject takes them out, and those that they orphan');
-like(join(' ', map { @{ $_->{notes} } } @rejected), qr/person_boss to app.person, which was NOT VALID, has 1 new row/,
-	'a key that was NOT VALID takes them, with a note');
+	'badge:1:3:1 person:1:3:1', 'on_orphan => reject keeps them out, and those that they orphan');
+my $boss = make_sqlite('CREATE TABLE person (id INTEGER PRIMARY KEY, team_id INT, boss INT); INSERT INTO person VALUES (54, 1, 99), (55, 1, NULL);', 'boss.db');
+my ($bossless) = migrate($node, $db, $boss, target_schema => "'app'", if_exists => "'append'");
+like("$bossless->{target_rows} @{ $bossless->{notes} }", qr/^2 .*person_boss to app.person, which was NOT VALID, has 1 new row/,
+	'without it a key that was NOT VALID takes them, with a note');
+migrate($node, $db, make_sqlite('CREATE TABLE person (id INTEGER PRIMARY KEY, team_id INT, boss INT); INSERT INTO person VALUES (56, 1, 98);', 'boss2.db'),
+	target_schema => "'app'", if_exists => "'append'", on_orphan => "'reject'");
+is($node->safe_psql($db, 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM app.person WHERE id > 50'), '54 55', 'and with it leaves the orphans that were there');
 is($node->safe_psql($db, "SELECT convalidated FROM pg_constraint WHERE conname = 'person_boss'"), 'f', 'and stays NOT VALID');
 is($node->safe_psql($db, 'SELECT string_agg(source_table || source_rowid, \' \' ORDER BY source_table, source_rowid) FROM sqlite_mig.rejected_row WHERE source_table = \'person\''),
-	'person51 person52', 'rejected rows are kept');
+	'person51 person52 person53 person56', 'rejected rows are kept');
 is(definition('app'), $before, 'the definitions are as before');
 
 # ---------------------------------------------------------------------------- upsert

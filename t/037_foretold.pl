@@ -69,6 +69,10 @@ like(dry($swap, if_exists => "'upsert'"), qr/take over values of unique key pers
 my $lacks = make_sqlite("CREATE TABLE person (id INTEGER PRIMARY KEY, age INT); INSERT INTO person VALUES (20, 1)", 'lacks.db');
 like(dry($lacks, if_exists => "'append'"), qr/unique key person_email cannot be said before: the source lacks columns/, 'a key of columns that the source lacks is said');
 
+$node->safe_psql($db, "CREATE FUNCTION app.stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.email := NULL; RETURN NEW; END'; CREATE TRIGGER stamp BEFORE INSERT ON app.person FOR EACH ROW EXECUTE FUNCTION app.stamp()");
+like(dry($emails, if_exists => "'append'", fire_triggers => 'true'), qr/triggers will fire before rows come and may change them/, 'triggers that will fire: nothing is foretold, and that is said');
+$node->safe_psql($db, 'DROP TRIGGER stamp ON app.person');
+
 # -------------------------------------------------------------------------------- NULLs
 
 my $nulls = make_sqlite("CREATE TABLE word (id INTEGER PRIMARY KEY, w TEXT, n INT); INSERT INTO word VALUES (1, 'a', 1), (2, NULL, NULL), (3, NULL, 2);", 'nulls.db');
@@ -77,6 +81,8 @@ statement_fails($node, $db, 'SELECT * FROM ' . call($nulls, dry_run => 'true'), 
 	qr/2 columns of existing tables take no NULL.*Column w of table app.word takes no NULL, and 2 would come.\nColumn n of table app.word takes no NULL, and 1 would come/s,
 	'the dry run names the columns that take no NULL');
 statement_fails($node, $db, 'SELECT * FROM ' . call($nulls), '23502', qr/null value in column "w"/, 'the run fails with the first');
+$node->safe_psql($db, 'DROP TABLE app.word; CREATE DOMAIN app.named AS text NOT NULL; CREATE TABLE app.word (id int PRIMARY KEY, w app.named, n int)');
+both_fail($nulls, '23502', qr/column w of table app.word takes no NULL, and 2 would come/, 'NULL for a domain that takes none');
 $node->safe_psql($db, 'DROP TABLE app.word');
 
 # ------------------------------------------------------------------------------ orphans

@@ -396,8 +396,8 @@ foreign_key_back(SfmPlan *plan, SfmAside *aside)
 /*
  * on_orphan => 'reject': takes out the rows that have no parent, again and again, since
  * their children become orphans in turn.  All of them came with this call, as the keys
- * held before; not so where the key was NOT VALID, nor with an upsert, which keeps them
- * out before (foretell.c): what has no parent after it has lost it to an update.
+ * held before.  Not so where the key was NOT VALID, nor with an upsert: those were kept
+ * out before (foretell.c), and what has no parent after an upsert has lost it to an update.
  */
 static void
 reject_orphans(SfmPlan *plan)

@@ -41,11 +41,11 @@ typedef struct Clash
 } Clash;
 
 /*
- * NULLs do not go through a converter, and INSERT does not check them either, as the
- * foreign table's column has the same domain.
+ * Raises NULLs for a domain that takes none: they do not go through a converter, and
+ * INSERT does not check them either, as the foreign table's column has the same domain.
  */
-static void
-check_domain_nulls(const SfmPlanTable *table)
+void
+sfm_check_domain_nulls(const SfmPlanTable *table)
 {
 	for (int i = 0; i < table->ncolumns; i++)
 	{
@@ -88,7 +88,7 @@ load_rows(void *arg)
 	sfm_load_table(existing->plan, existing->table);
 	if (existing->table->loaded)
 	{
-		check_domain_nulls(existing->table);
+		sfm_check_domain_nulls(existing->table);
 		note_intervals(existing->table);
 	}
 	if (existing->table->loaded && existing->table->kept_out != NIL)

@@ -27,9 +27,9 @@
 	"      OR (SELECT bool_and(has_column_privilege(c.confrelid, k, 'REFERENCES')) FROM unnest(c.confkey) k))" \
 	" AND has_schema_privilege((SELECT relnamespace FROM pg_class WHERE oid = c.confrelid), 'USAGE')"
 
-/* Whether new rows are checked where it stays: none of its triggers was switched off. */
+/* Whether new rows are checked where it stays: from 18 on it can say that they are not; no trigger was switched off. */
 #define IS_ENFORCED \
-	" NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgrelid = c.conrelid AND t.tgenabled IN ('D', 'R'))"
+	" coalesce((to_jsonb(c)->>'conenforced')::boolean, true) AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgrelid = c.conrelid AND t.tgenabled IN ('D', 'R'))"
 
 static void
 read_columns(SfmTargetKey *key)

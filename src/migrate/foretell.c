@@ -5,7 +5,8 @@
  *
  * dry_run says so in the words of the run.  A run needs it where rows without a parent are
  * to be kept out and cannot be taken out afterwards: keys that stay in place refuse them at
- * once, and upsert would have overwritten what was there.
+ * once, upsert would have overwritten what was there, and a key that is NOT VALID does not
+ * tell new orphans from old ones.
  *
  * A parent is a row of the target, or one that comes.  Taking rows out makes orphans of
  * their children in turn, so that is done until nothing changes.
@@ -128,7 +129,7 @@ takes_orphans(const LoadedKey *loaded)
 	return !loaded->key->validated && !loaded->stays;
 }
 
-/* Takes the rows that have no parent out of the sets of keys. */
+/* on_orphan => 'reject': takes the rows that have no parent out of the sets of keys. */
 static void
 remove_orphans(List *keys)
 {
@@ -143,8 +144,6 @@ remove_orphans(List *keys)
 			LoadedKey  *loaded = lfirst(lc);
 			int64		removed;
 
-			if (takes_orphans(loaded))
-				continue;
 			removed = sfm_keyset_remove(loaded->table->keys, loaded->orphans);
 			loaded->removed += removed;
 			any |= removed > 0;
@@ -198,6 +197,17 @@ foretell_orphans(const SfmPlan *plan)
 	sfm_raise_orphans(n, refused.data);
 }
 
+/* Whether triggers of the target will have a say in what its rows are. */
+static bool
+triggers_decide(const SfmPlan *plan, const SfmPlanTable *table)
+{
+	bool		isnull;
+
+	return plan->options->fire_triggers &&
+		sfm_query_int64(psprintf("SELECT count(*) FROM pg_trigger WHERE tgrelid = %u AND NOT tgisinternal AND tgenabled <> 'D'"
+								 " AND tgtype & 2 <> 0", table->relid), &isnull) > 0;	/* BEFORE */
+}
+
 /* NULLs for columns that take none. */
 static void
 foretell_nulls(const SfmPlan *plan)
@@ -217,7 +227,7 @@ foretell_nulls(const SfmPlan *plan)
 			int64		nulls = column->seen.n[SFM_NULL] + column->nulled;
 			bool		isnull;
 
-			if (nulls > 0 &&
+			if (nulls > 0 && !column->target_generated &&
 				sfm_query_int64(psprintf("SELECT count(*) FROM pg_attribute WHERE attrelid = %u AND attname = %s AND attnotnull",
 										 table->relid, sfm_literal(column->target)), &isnull) > 0)
 				appendStringInfo(&detail, "%sColumn %s of table %s takes no NULL, and %lld would come.", n++ ? "\n" : "",
@@ -237,8 +247,21 @@ sfm_foretell(SfmPlan *plan)
 {
 	ListCell   *lc;
 
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		if (sfm_target_is_loaded(plan, table) && triggers_decide(plan, table))
+		{
+			sfm_note(table, "Its triggers will fire before rows come and may change them, so that what keys will say is not looked at.");
+			return;
+		}
+	}
 	sfm_source_keys_read(plan);
 	foretell_nulls(plan);
+	foreach(lc, plan->tables)
+		if (sfm_target_is_loaded(plan, lfirst(lc)))
+			sfm_check_domain_nulls(lfirst(lc));
 	foreach(lc, plan->tables)
 		if (sfm_target_is_loaded(plan, lfirst(lc)))
 			sfm_foretell_clashes(plan, lfirst(lc));
@@ -261,8 +284,13 @@ must_know(const SfmPlan *plan, List *keys)
 	}
 	if (plan->options->on_orphan == SFM_ORPHANS_REJECT)
 		foreach(lc, keys)
-			if (((LoadedKey *) lfirst(lc))->stays || plan->options->if_exists == SFM_IF_EXISTS_UPSERT)
+		{
+			LoadedKey  *loaded = lfirst(lc);
+
+			/* of one that is NOT VALID older rows may be orphans, too */
+			if (loaded->stays || !loaded->key->validated || plan->options->if_exists == SFM_IF_EXISTS_UPSERT)
 				return true;
+		}
 	return false;
 }
 
