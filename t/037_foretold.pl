@@ -73,6 +73,12 @@ $node->safe_psql($db, "CREATE FUNCTION app.stamp() RETURNS trigger LANGUAGE plpg
 like(dry($emails, if_exists => "'append'", fire_triggers => 'true'), qr/triggers will fire before rows come and may change them/, 'triggers that will fire: nothing is foretold, and that is said');
 $node->safe_psql($db, 'DROP TRIGGER stamp ON app.person');
 
+$node->safe_psql($db, 'ALTER TABLE app.person ADD CONSTRAINT one_age UNIQUE (age, born) DEFERRABLE INITIALLY DEFERRED');
+my $ages = make_sqlite("$tables INSERT INTO person VALUES (30, NULL, NULL, NULL, '2002-02-02', 2), (31, NULL, NULL, NULL, '2003-03-03', 5), (32, NULL, NULL, NULL, '2003-03-03', 5);", 'ages.db');
+both_fail($ages, '23505', qr/clash on unique key one_age.*source row \(id\)=\(30\) and target row \(id\)=\(2\).*source row \(id\)=\(31\) and source row \(id\)=\(32\)/s,
+	'a key that is deferred', if_exists => "'append'");
+$node->safe_psql($db, 'ALTER TABLE app.person DROP CONSTRAINT one_age');
+
 # -------------------------------------------------------------------------------- NULLs
 
 my $nulls = make_sqlite("CREATE TABLE word (id INTEGER PRIMARY KEY, w TEXT, n INT); INSERT INTO word VALUES (1, 'a', 1), (2, NULL, NULL), (3, NULL, 2);", 'nulls.db');

@@ -66,6 +66,20 @@ sfm_check_domain_nulls(const SfmPlanTable *table)
 	}
 }
 
+/*
+ * Has the unique keys checked that wait for the end of the transaction: their clashes are
+ * to be named like others.
+ */
+static void
+check_deferred_keys(const SfmPlanTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, sfm_query_rows(psprintf("SELECT format('%%I.%%I', n.nspname, c.conname) FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace"
+										" WHERE c.conrelid = %u AND c.contype IN ('p', 'u') AND c.condeferrable", table->relid)))
+		sfm_execf("SET CONSTRAINTS %s IMMEDIATE", ((char **) lfirst(lc))[0]);
+}
+
 static void
 note_intervals(SfmPlanTable *table)
 {
@@ -88,6 +102,7 @@ load_rows(void *arg)
 	sfm_load_table(existing->plan, existing->table);
 	if (existing->table->loaded)
 	{
+		check_deferred_keys(existing->table);
 		sfm_check_domain_nulls(existing->table);
 		note_intervals(existing->table);
 	}

@@ -306,7 +306,7 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 	if (keys)
 	{
 		sfm_verify_keys_end(keys);
-		notes = lappend(notes, "The run put its rows among others: the rows that have a primary key of the source were compared.");
+		notes = lappend(notes, "Compared by primary key: rows of the target that have other keys were not looked at.");
 	}
 	verified = source_rows == target_sum.rows + rejects->skipped &&
 		(!checksum || sfm_checksum_equal(&source_sum, &target_sum));
