@@ -58,9 +58,6 @@ extern SfmFit sfm_database_text(const SfmValue *value, const char **text, int *l
 /* Whether the text is UTF-8 without NUL bytes. */
 extern bool sfm_valid_utf8(const SfmValue *value);
 
-/* As sfm_database_text(), for UTF-8 that is known to be valid; false: not convertible. */
-extern bool sfm_utf8_to_database(const char **text, int *len);
-
 /*
  * convert_text.c: a number in its shortest exact form, without a NUL; its length.
  * A real's is the decimal of fewest digits that reads back to the same bits, spelled

@@ -210,6 +210,13 @@ extern SfmType sfm_unify_seen(const SfmType *a, const SfmSeen *a_seen,
 							  const SfmType *b, const SfmSeen *b_seen);
 
 /*
+ * encoding.c: valid UTF-8 as text of the database; *text and *len are replaced when the
+ * encodings differ, and there is a NUL behind the new text, which is palloc'd.  False: it
+ * has characters that the database's encoding lacks.
+ */
+extern bool sfm_utf8_to_database(const char **text, int *len);
+
+/*
  * A value as messages and rejected rows show it: printable, at most 64 bytes of
  * it, "..." after what was cut; without quotes.  Blobs and invalid text as x'...'.
  */

@@ -218,5 +218,27 @@ is($node->safe_psql($db, 'SET ROLE loader; SELECT source_table, target_rows, rej
 	'a role that does not own the tables keeps rows without a parent out as well');
 is($node->safe_psql($db, 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM app.person'), '1 10 12', 'the others are there');
 
+# ---------------------------------------------------------- a database in another encoding
+
+$node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+$node->safe_psql('latin', <<'SQL');
+	CREATE EXTENSION sqlite_fdw_mig;
+	CREATE SCHEMA app;
+	CREATE TABLE app.kind (name varchar(3) PRIMARY KEY, v text, tags text[]);
+	CREATE TABLE app.thing (id int PRIMARY KEY, kind text REFERENCES app.kind);
+	INSERT INTO app.kind VALUES (U&'\00E4', 'old', NULL);
+SQL
+my $latin = make_sqlite(<<'SQL', 'latin.db');
+	CREATE TABLE kind (name TEXT PRIMARY KEY, v TEXT, tags TEXT);
+	INSERT INTO kind VALUES (char(228), char(233), '["' || char(252) || '",null]'), (char(246), 'x', 'null'), ('z', char(8364), '[]');
+	CREATE TABLE thing (id INTEGER PRIMARY KEY, kind TEXT);
+	INSERT INTO thing VALUES (1, char(228)), (2, 'z');
+SQL
+is($node->safe_psql('latin', 'SELECT source_table, target_rows, rejected_rows, verified FROM ' . call($latin, %reject) . ' ORDER BY 1'), "kind|2|1|t\nthing|1|1|t", 'LATIN1: upsert with reject');
+is($node->safe_psql('latin', 'SELECT name = U&\'\00E4\', v = U&\'\00E9\', tags = ARRAY[U&\'\00FC\', NULL] FROM app.kind ORDER BY name LIMIT 1'), 't|t|t', 'LATIN1: keys, texts and arrays are converted');
+is($node->safe_psql('latin', "SELECT row->'v' FROM sqlite_mig.rejected_row WHERE source_table = 'kind'"), '{"hex": "e282ac", "class": "text"}',
+	'LATIN1: rejected text that the encoding lacks is kept as bytes');
+is($node->safe_psql('latin', 'SELECT bool_and(verified) FROM ' . call_sql('verify', $latin, target_schema => "'app'")), 't', 'LATIN1: verify() agrees');
+
 $node->stop;
 done_testing();

@@ -51,7 +51,7 @@ append_hex(StringInfo buf, const char *bytes, int len)
 	appendStringInfoChar(buf, '"');
 }
 
-/* Whether jsonb can hold the text: valid UTF-8 without a NUL. */
+/* Whether JSON can hold the text: valid UTF-8 without a NUL. */
 static bool
 is_json_text(const SfmValue *value, int len)
 {
@@ -64,16 +64,18 @@ static void
 append_bytes(StringInfo buf, const SfmValue *value)
 {
 	int			shown = value->len;
+	const char *text;
+	int			len;
 
 	if (shown > MAX_SHOWN)
 		shown = value->cls == SFM_TEXT && !value->bad_encoding ?
 			pg_encoding_mbcliplen(PG_UTF8, value->u.p, value->len, MAX_SHOWN) : MAX_SHOWN;
-	if (is_json_text(value, shown))
+	text = value->u.p;
+	len = shown;
+	if (is_json_text(value, shown) && sfm_utf8_to_database(&text, &len))
 	{
-		char	   *text = pnstrdup(value->u.p, shown);
-
 		appendStringInfoString(buf, "\"value\": ");
-		escape_json(buf, sfm_name_to_server(text));
+		escape_json(buf, pnstrdup(text, len));
 	}
 	else
 		append_hex(buf, value->u.p, shown);
