@@ -38,4 +38,4 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # A changed header rebuilds everything: PGXS tracks dependencies only on request.
-$(OBJS): $(wildcard $(srcdir)/include/*.h)
+$(OBJS): $(wildcard $(srcdir)/include/*.h $(srcdir)/src/*/*.h)

@@ -4,93 +4,11 @@
  *
  * Whatever the bytes: no crash, no leak of the stack, time in proportion.  And
  * what parses, prints (print.c) as SQL that parses again to the same print.
- *
- * palloc and friends are supplied here rather than by libpgcommon: every piece is
- * one malloc, so that AddressSanitizer sees its bounds, and all are freed after a
- * run, as a memory context would be.
  */
 #include "postgres_fe.h"
 
+#include "memory.h"
 #include "print.h"
-
-typedef struct Piece
-{
-	struct Piece *next;
-	struct Piece *prev;
-} Piece;
-
-static Piece pieces = {&pieces, &pieces};
-
-static void *
-piece_alloc(size_t size)
-{
-	Piece	   *piece = malloc(sizeof(Piece) + size);
-
-	if (piece == NULL)
-		abort();
-	piece->next = pieces.next;
-	piece->prev = &pieces;
-	pieces.next->prev = piece;
-	pieces.next = piece;
-	return piece + 1;
-}
-
-static void
-piece_free(void *pointer)
-{
-	Piece	   *piece = (Piece *) pointer - 1;
-
-	piece->prev->next = piece->next;
-	piece->next->prev = piece->prev;
-	free(piece);
-}
-
-void *
-palloc(Size size)
-{
-	return piece_alloc(size);
-}
-
-void *
-palloc0(Size size)
-{
-	return memset(piece_alloc(size), 0, size);
-}
-
-void *
-repalloc(void *pointer, Size size)
-{
-	Piece	   *piece = realloc((Piece *) pointer - 1, sizeof(Piece) + size);
-
-	if (piece == NULL)
-		abort();
-	piece->prev->next = piece;
-	piece->next->prev = piece;
-	return piece + 1;
-}
-
-void
-pfree(void *pointer)
-{
-	piece_free(pointer);
-}
-
-char *
-pnstrdup(const char *in, Size size)
-{
-	size_t		length = strnlen(in, size);
-	char	   *copy = piece_alloc(length + 1);
-
-	memcpy(copy, in, length);
-	copy[length] = '\0';
-	return copy;
-}
-
-char *
-pstrdup(const char *in)
-{
-	return pnstrdup(in, strlen(in));
-}
 
 /* Ends the process, for libFuzzer to keep the input, unless both texts are equal. */
 static void
@@ -204,7 +122,6 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 	fuzz_index(sql);
 	fuzz_view(sql);
 	(void) sfm_parse_virtual_module(sql);
-	while (pieces.next != &pieces)
-		piece_free(pieces.next + 1);
+	free_all();
 	return 0;
 }

@@ -49,14 +49,11 @@ sfm_whole_real(double r, int64 *i)
 }
 
 /*
- * encoding.c: text of the source, which is UTF-8, as text of the database.
+ * convert_text.c: text of the source, which is UTF-8, as text of the database.
  * *text and *len are replaced when the encodings differ; the new text is palloc'd
  * and has a NUL behind it.  SFM_FIT, or SFM_MISFIT_ENCODING or _TOO_LONG.
  */
 extern SfmFit sfm_database_text(const SfmValue *value, const char **text, int *len);
-
-/* Whether the text is UTF-8 without NUL bytes. */
-extern bool sfm_valid_utf8(const SfmValue *value);
 
 /*
  * convert_text.c: a number in its shortest exact form, without a NUL; its length.

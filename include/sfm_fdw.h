@@ -129,7 +129,8 @@ extern SfmScanSink *sfm_sink_find(Oid relid);
 /*
  * The columns of one source table, run through converters without a foreign
  * table: what dry_run, inspect, script and IMPORT's search for a reading use.
- * Calls row(values) for each row after the converters have seen it, when given.
+ * Calls row() for each row after the converters have seen it, when given; rowid is
+ * NULL where the table has none that can be read.
  */
 typedef struct SfmSurveyColumn
 {
@@ -144,7 +145,8 @@ typedef struct SfmSurveyColumn
 
 extern int64 sfm_survey(SfmFile *file, const SfmTable *table, int ncolumns,
 						SfmSurveyColumn *columns,
-						void (*row) (void *arg, const SfmValue *values), void *arg);
+						void (*row) (void *arg, const int64 *rowid, const SfmValue *values),
+						void *arg);
 
 /* deparse.c: "SELECT ... FROM ..." on the source for these columns; rowid first when the table has one */
 extern char *sfm_select_sql(const SfmTable *table, int ncolumns, const char *const *names,

@@ -257,6 +257,7 @@ struct SfmPlanTable
 	int			ncolumns;		/* columns that are moved */
 	SfmPlanColumn *columns;
 	List	   *notes;			/* of char * */
+	List	   *indexes;		/* of SfmObject: keys and indexes, once objects are planned */
 	/* existing targets */
 	bool		always_identity;	/* needs OVERRIDING SYSTEM VALUE */
 	List	   *key;			/* of SfmKeyColumn: the target's primary key, for upsert and messages */
@@ -274,6 +275,8 @@ struct SfmPlanTable
 	int64		rejected_rows;
 	int64		fast_rows;
 	Tuplestorestate *rejects;	/* rows kept out, for rejected_row; NULL: none */
+	StringInfo	foreseen_rejects;	/* dry_run: ids of rows that will be kept out, as the
+									 * elements of a JSON array; NULL: none */
 	List	   *sequences;		/* that its columns own; sequences.c */
 	bool		has_sequence;
 	int64		sequence_value;
@@ -310,7 +313,7 @@ typedef struct SfmObject
 	const char *kind;			/* the words of migration_object.kind */
 	const char *source_table;	/* NULL: none */
 	const char *name;			/* NULL where SQLite has none */
-	const char *source_sql;
+	const char *source_sql;		/* in the source's encoding, as all of its names */
 	char	   *target_sql;		/* what made it; NULL when it was left out */
 	SfmObjectStatus status;
 	char	   *note;
@@ -318,8 +321,10 @@ typedef struct SfmObject
 	SfmPlanTable *table;		/* NULL: a table that is not moved */
 	SfmPlanTable *parent;		/* foreign key */
 	const SfmForeignKey *fk;
+	int64		foreseen_orphans;	/* dry_run: that were counted already */
 	const SfmIndex *index;
 	char	   *condition;		/* check: what it says of a row */
+	const SfmConstraint *check; /* check: as parsed */
 	char	   *constraint;		/* constraint or index identifier, for ALTER and messages */
 	char	   *extra_sql;		/* a second statement that belongs to it (NOCASE), or NULL */
 	char	   *fallback_sql;	/* to try when target_sql fails on the rows, or NULL */
@@ -423,6 +428,7 @@ extern void sfm_verify_keys_end(SfmVerifyKeys *keys);
 
 /* source_keys.c */
 extern void sfm_source_keys_read(SfmPlan *plan);
+extern void sfm_source_keys_drop(SfmPlan *plan);
 
 /* foretell.c: what the keys of existing targets will say */
 extern void sfm_foretell(SfmPlan *plan);
@@ -462,20 +468,32 @@ extern void sfm_plan_defaults(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_plan_objects(SfmPlan *plan);
 extern SfmObject *sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind,
 								 const char *name, const char *source_sql);
+extern SfmObject *sfm_add_view(SfmPlan *plan, const SfmTable *view);
+extern void sfm_plan_triggers(SfmPlan *plan, SfmPlanTable *table, const SfmTable *source);
 extern void sfm_leave_out(SfmObject *object, const char *why);
 extern void sfm_translated(SfmObject *object, const char *note);
 extern char *sfm_target_columns(const SfmPlanTable *table, int n, const int *numbers);
+extern char *sfm_source_columns(const SfmTable *table, int n, const int *numbers);
 extern char *sfm_default_name(const SfmPlanTable *table, int n, const int *numbers,
 							  const char *suffix);
 
 /* objects_index.c: primary keys, unique constraints, indexes */
+extern bool sfm_key_holds_null(const SfmPlanTable *table);
 extern void sfm_plan_indexes(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table);
 
 /* objects_check.c: CHECK constraints and generated columns */
 extern void sfm_plan_checks(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table,
 							SfmNamespace *constraints);
+extern void sfm_foresee_checks(SfmPlan *plan);
 extern void sfm_plan_generated(SfmPlan *plan, SfmPlanTable *table);
 extern const char *sfm_generated_text(const SfmColumn *column);
+
+/* compute.c */
+extern void sfm_check_generated(SfmPlan *plan, SfmPlanTable *table);
+
+/* objects_foreign.c */
+extern void sfm_plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk,
+								 SfmNamespace *names);
 
 /* objects_view.c */
 extern void sfm_plan_views(SfmPlan *plan, SfmTranslateScope *scope);
@@ -500,6 +518,7 @@ extern char *sfm_default_sql(SfmTranslateScope *scope, SfmFile *file, const SfmC
 							 const SfmType *type, const char **why, bool *same_form);
 
 /* widen.c: types from what was found */
+extern bool sfm_is_retyped(const SfmPlanColumn *column);
 extern bool sfm_soft_apart(const SfmPlanColumn *column);
 extern bool sfm_plan_widen(SfmPlan *plan);
 extern void sfm_plan_raise_misfits(const SfmPlan *plan);
@@ -511,7 +530,8 @@ extern void sfm_plan_check_width(SfmPlan *plan);
 /* survey.c: reads the source once, for dry_run and script */
 extern void sfm_plan_survey(SfmPlan *plan);
 extern void sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
-							 void (*row) (void *arg, const SfmValue *values), void *arg);
+							 void (*row) (void *arg, const int64 *rowid, const SfmValue *values),
+							 void *arg);
 
 /* ddl.c: statements from the plan */
 extern char *sfm_ddl_create_schema(const SfmPlan *plan);
@@ -535,6 +555,7 @@ extern char *sfm_ddl_owner(const SfmPlan *plan, const SfmPlanTable *table);
 extern SfmPlanColumn *sfm_counting_column(const SfmPlanTable *table);
 extern SfmPlanColumn *sfm_identity_column(const SfmPlanTable *table);
 extern int64 sfm_source_reached(const SfmPlan *plan, const SfmPlanTable *table);
+extern void sfm_foresee_sequence(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_find_sequences(SfmPlan *plan);
 extern void sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table);
 
@@ -573,7 +594,12 @@ extern void sfm_check_before(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_verify_table(SfmPlan *plan, SfmPlanTable *table);
 
 /* orphans.c: what foreign keys would find, asked of the source */
+extern void sfm_foresee_reject(SfmPlanTable *table, const int64 *rowid, const SfmValue *values);
 extern void sfm_plan_orphans(SfmPlan *plan);
+
+/* keys.c: what the plan's keys and indexes serve */
+extern void sfm_check_parent_keys(SfmPlan *plan);
+extern void sfm_note_unindexed_keys(SfmPlan *plan);
 
 /* reject.c: rows that are kept out */
 extern void sfm_reject_misfit(SfmScanSink *sink, bool has_rowid, int64 rowid, int column,
@@ -583,6 +609,23 @@ extern int64 sfm_reject_rows(SfmPlan *plan, SfmPlanTable *table, const char *con
 							 const char *reason);
 extern void sfm_reject_orphans(SfmPlan *plan);
 extern void sfm_reject_kept_out(SfmPlan *plan, SfmPlanTable *table);
+
+/* rejected.c: the rows that an earlier run kept out */
+typedef struct SfmRejected
+{
+	int64		with_rowid;
+	int64		without_rowid;	/* how many have none to tell them by */
+	/* the rest is for rejected.c alone */
+	Portal		cursor;			/* NULL: there are no rowids */
+	SPITupleTable *batch;
+	uint64		nbatch;
+	uint64		at;
+} SfmRejected;
+
+extern SfmRejected *sfm_rejected_open(int64 migration_id, const char *source_table);
+extern bool sfm_rejected_has(SfmRejected *rejected, int64 rowid);
+extern void sfm_rejected_close(SfmRejected *rejected);
+
 extern void sfm_reject_write(SPIPlanPtr insert, int64 migration_id, SfmPlanTable *table,
 							 const char *migrated_by);
 
@@ -605,6 +648,7 @@ extern void sfm_exec(const char *sql);
 extern ErrorData *sfm_subtransaction(bool (*work) (void *arg), void *arg);
 extern void sfm_in_subtransaction(bool (*work) (void *arg), void *arg);
 extern bool sfm_try(bool (*work) (void *arg), void *arg);
+extern bool sfm_try_work(bool (*work) (void *arg), void *arg, char **message);
 extern bool sfm_try_exec(const char *sql, int *sqlstate, char **message);
 extern int64 sfm_query_int64(const char *sql, bool *isnull);
 extern char *sfm_query_text(const char *sql);

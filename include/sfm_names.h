@@ -23,16 +23,22 @@ extern bool sfm_identifiers_from_name(const char *word, SfmIdentifiers *mode);
 #define SFM_NAME_SYSTEM		0x02	/* it is a system column's */
 #define SFM_NAME_CLIPPED	0x04	/* it was over 63 bytes */
 #define SFM_NAME_TAKEN		0x08	/* another of the namespace has it */
+#define SFM_NAME_LACKING	0x10	/* it has characters that the server's encoding lacks */
 
 /*
  * Folds a name of the source (UTF-8) and brings it into the server's encoding;
  * palloc'd, of any length, possibly empty.  Only ASCII letters are folded, as
- * SQLite compares names.  Raises 22021 or 22P05 for a name that the server's
- * encoding cannot hold.
+ * SQLite compares names.  A character that the server's encoding lacks becomes its
+ * number, U+1F642 for instance "u1f642".
  */
 extern char *sfm_fold_name(const char *name, SfmIdentifiers mode);
 
-/* A name of the source in the server's encoding, and back. */
+/*
+ * A name (or another text) of the source in the server's encoding, palloc'd, for
+ * people and for the options of foreign tables.  A character that the encoding lacks
+ * is written as "\+01F642", and in such a database a backslash before what looks like
+ * that as "\+00005C", so that sfm_name_to_source() gives the name back, whatever it is.
+ */
 extern char *sfm_name_to_server(const char *utf8);
 extern char *sfm_name_to_source(const char *name);
 
@@ -41,6 +47,7 @@ typedef struct SfmNamespace SfmNamespace;
 
 /* for_columns: the names of system columns are not free. */
 extern SfmNamespace *sfm_namespace_create(bool for_columns);
+extern void sfm_namespace_free(SfmNamespace *names);	/* not the names that it gave */
 
 /* Marks an identifier as taken; false when it already was. */
 extern bool sfm_namespace_reserve(SfmNamespace *names, const char *identifier);
@@ -57,6 +64,9 @@ extern char *sfm_namespace_add(SfmNamespace *names, const char *name,
 /* The same for a name that the caller made (server's encoding, not folded). */
 extern char *sfm_namespace_add_identifier(SfmNamespace *names, const char *identifier,
 										  int *changes);
+
+/* A name as PostgreSQL would choose it: table_columns_suffix, cut at characters; columns may be NULL. */
+extern char *sfm_object_name(const char *table, const char *columns, const char *suffix);
 
 /* "is empty and is equal to another after folding", for notes; NULL when changes is 0. */
 extern char *sfm_name_changes_text(int changes);

@@ -28,6 +28,7 @@ typedef struct SfmRowHash SfmRowHash;
 
 /* types: one a hashed column, in source column order; copied.  Lives in CurrentMemoryContext. */
 extern SfmRowHash *sfm_rowhash_create(int ncolumns, const SfmType *types);
+extern void sfm_rowhash_free(SfmRowHash *hash); /* NULL is fine */
 
 /*
  * Whether a checksum over these types needs neither a catalog nor a conversion of

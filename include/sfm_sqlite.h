@@ -102,6 +102,15 @@ extern void sfm_column(SfmStmt *stmt, int i, SfmValue *value);	/* i counts from 
 extern int64 sfm_column_int64(SfmStmt *stmt, int i);	/* as SQLite converts it */
 extern char *sfm_column_cstring(SfmStmt *stmt, int i);	/* palloc'd UTF-8, NULL for NULL; ereports on NUL bytes */
 
+/* text.c: text of a SQLite file, which is UTF-8 */
+extern bool sfm_valid_utf8(const SfmValue *value);	/* and holds no NUL byte */
+/*
+ * Converts valid UTF-8 to the database's encoding: *text and *len are replaced by a
+ * palloc'd text with a NUL behind it where the encodings differ.  False when the
+ * encoding cannot hold it; both are untouched then.
+ */
+extern bool sfm_utf8_to_database(const char **text, int *len);
+
 /* memory.c */
 extern void sfm_memory_init(void);				/* defines sqlite_fdw_mig.sqlite_memory */
 

@@ -66,6 +66,12 @@ typedef struct SfmTranslateRelation
 	int			rowid_column;	/* number of the column that is the rowid; -1: none */
 } SfmTranslateRelation;
 
+/* What JSON values there are at a path, a set of bits; null and nothing do not count. */
+#define SFM_JSON_STRING		1u
+#define SFM_JSON_INTEGER	2u	/* and booleans */
+#define SFM_JSON_REAL		4u
+#define SFM_JSON_CONTAINER	8u
+
 /* What the translator asks of its caller. */
 typedef struct SfmTranslateSource
 {
@@ -73,6 +79,8 @@ typedef struct SfmTranslateSource
 	const SfmTranslateRelation *(*relation) (void *arg, const char *name, const char **why);
 	/* How the values of a date column are written; NULL where that is not known. */
 	const SfmDateForm *(*date_form) (void *arg, const SfmTranslateColumn *column);
+	/* Which values a column of JSON has at a path of SQLite's; may be NULL. */
+	unsigned	(*json_kinds) (void *arg, const SfmTranslateColumn *column, const char *path);
 	void	   *arg;
 } SfmTranslateSource;
 
@@ -104,12 +112,12 @@ extern bool sfm_translate_value(const SfmTranslateSource *source,
 
 /*
  * An expression in an index, under the collation given there (NULL: its own), as it
- * is written between the index's parentheses.
+ * is written between the index's parentheses.  unique: the index is.
  */
 extern bool sfm_translate_index_term(const SfmTranslateSource *source,
 									 const SfmTranslateRelation *table, const SfmExpr *expr,
-									 const char *collation, SfmTranslated *result,
-									 SfmTranslateError *error);
+									 const char *collation, bool unique,
+									 SfmTranslated *result, SfmTranslateError *error);
 
 /*
  * The SELECT of a view.  Its result columns come back in *result: name as SQLite

@@ -145,6 +145,7 @@ typedef struct SfmMisfits
 	SfmFit		first_fit;
 	SfmClass	first_class;
 	char	   *first_value;	/* printable, cut to 64 bytes */
+	bool		first_as_text;	/* first_value is the text itself, not its bytes in hex */
 	/* the rest is filled and read by src/value/widen.c alone */
 	int64		int_min;
 	int64		int_max;
@@ -208,13 +209,6 @@ extern SfmType sfm_widen(const SfmType *planned, const SfmSeen *seen,
 extern SfmType sfm_unify(const SfmType *a, const SfmType *b);
 extern SfmType sfm_unify_seen(const SfmType *a, const SfmSeen *a_seen,
 							  const SfmType *b, const SfmSeen *b_seen);
-
-/*
- * encoding.c: valid UTF-8 as text of the database; *text and *len are replaced when the
- * encodings differ, and there is a NUL behind the new text, which is palloc'd.  False: it
- * has characters that the database's encoding lacks.
- */
-extern bool sfm_utf8_to_database(const char **text, int *len);
 
 /*
  * A value as messages and rejected rows show it: printable, at most 64 bytes of

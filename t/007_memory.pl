@@ -1,4 +1,5 @@
-# The backend's memory does not depend on the number of rows of a table.
+# The backend's memory does not depend on the number of rows or misfits, grows by little
+# with the number of tables, and is a small multiple of the biggest value.
 
 use strict;
 use warnings;
@@ -10,39 +11,20 @@ use SqliteMig;
 use Test::More;
 
 plan skip_all => 'needs /proc' if !-r '/proc/self/status';
+plan skip_all => 'a sanitizer has memory of its own' if $ENV{SFM_SANITIZED};
 
 my $node = new_cluster('memory', 'fsync = off', 'max_wal_size = 4GB', 'shared_buffers = 64MB',
-	'maintenance_work_mem = 4MB', 'work_mem = 1MB', 'autovacuum = off');
+	'maintenance_work_mem = 4MB', 'work_mem = 1MB', 'autovacuum = off', 'max_locks_per_transaction = 4096');
 my $db = new_database($node, 'memory');
 
-# The greatest private memory of a backend while it runs one call, in kB: what is
-# resident less what it shares with others, sampled while the call goes on.
-sub peak_private
+sub migrate_sql
 {
-	my ($sql) = @_;
-	my ($in, $out, $err) = ('', '', '');
-	my $psql = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db) ],
-		'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timer(600));
-	my $peak = 0;
+	my ($file, $schema, %args) = @_;
 
-	$in .= "SET client_min_messages = warning; SELECT pg_backend_pid();\n";
-	$psql->pump until $out =~ /^(\d+)\n/;
-	my $pid = $1;
-	$in .= "$sql;\n\\echo finished\n";
-	until ($out =~ /^finished$/m || $err ne '')
-	{
-		$psql->pump_nb;
-		my $status = slurp_file("/proc/$pid/status");
-		my ($anonymous) = $status =~ /^RssAnon:\s+(\d+) kB/m;
-		$peak = $anonymous if defined $anonymous && $anonymous > $peak;
-		select(undef, undef, undef, 0.005);
-	}
-	$in .= "\\q\n";
-	$psql->finish;
-	is($err, '', 'the call succeeds');
-	return $peak;
+	return 'SELECT count(*) FROM ' . call_sql('migrate', $file, target_schema => "'$schema'", jobs => 0, %args);
 }
+
+# ------------------------------------------------------------------------ rows
 
 my %peak;
 foreach my $rows (10_000, 400_000, 2_000_000)
@@ -56,12 +38,11 @@ foreach my $rows (10_000, 400_000, 2_000_000)
 		                     value % 2, value % 1000 / 4.0, nullif(value / 10, 0)
 		FROM generate_series(1, $rows);
 SQL
-	$peak{$rows} = peak_private('SELECT count(*) FROM '
-		  . call_sql('migrate', $file, target_schema => "'rows_$rows'", jobs => 0));
+	$peak{$rows} = peak_private($node, $db, migrate_sql($file, "rows_$rows"), "$rows rows");
 	is($node->safe_psql($db, "SELECT count(*) FROM rows_$rows.t"), $rows, "$rows rows arrived");
+	$peak{"reader $rows"} = peak_private($node, $db, migrate_sql($file, "reader_$rows", jobs => 2), "$rows rows, jobs => 2") if $rows > 10_000;
 	unlink $file;
 }
-note('peak of private memory: ' . join(', ', map { "$peak{$_} kB for $_ rows" } sort { $a <=> $b } keys %peak));
 
 # Small tables do not fill what PostgreSQL itself allows for building an index
 # (maintenance_work_mem) and ANALYZE (a sample of 30,000 rows); all larger ones do.
@@ -70,6 +51,87 @@ note('peak of private memory: ' . join(', ', map { "$peak{$_} kB for $_ rows" } 
 cmp_ok($peak{2_000_000}, '<', $peak{400_000} + 3 * 1024, 'five times the rows take the same memory');
 cmp_ok($peak{2_000_000}, '<', $peak{10_000} + 20 * 1024, 'two hundred times the rows fill what is allowed');
 cmp_ok($peak{2_000_000}, '<', 100 * 1024, 'and stay under 100 MB');
+
+cmp_ok($peak{'reader 2000000'}, '<', $peak{'reader 400000'} + 3 * 1024, 'and so with a reader');
+
+# ------------------------------------------------------------ misfits and orphans
+
+my @sizes = $ENV{SFM_LONG} ? (50_000, 2_000_000) : (50_000, 250_000);
+foreach my $n (@sizes)
+{
+	my $dirty = make_sqlite(<<"SQL", "dirty_$n.db");
+		PRAGMA synchronous = off;
+		CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER, made DATETIME);
+		INSERT INTO t SELECT value, 'no number ' || value, 'no date ' || value FROM generate_series(1, $n);
+SQL
+	my $orphans = make_sqlite(<<"SQL", "orphans_$n.db");
+		PRAGMA synchronous = off;
+		CREATE TABLE p (id INTEGER PRIMARY KEY);
+		CREATE TABLE t (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p);
+		INSERT INTO p VALUES (1);
+		INSERT INTO t SELECT value, value + 5 FROM generate_series(1, $n);
+SQL
+	$peak{$n}{"misfits: $_"} = peak_private($node, $db, migrate_sql($dirty, "dirty_${_}_$n", on_misfit => "'$_'"), "$n misfits, $_",
+		$_ eq 'error' ? qr/ERROR:  2 columns hold values that do not fit/ : undef)
+	  foreach qw(error null reject widen);
+	$peak{$n}{'misfits: dry run'} = peak_private($node, $db, migrate_sql($dirty, "dry_$n", on_misfit => "'reject'", dry_run => 'true'), "$n misfits, dry run");
+	$peak{$n}{'misfits: inspect'} = peak_private($node, $db, 'SELECT count(*) FROM ' . call_sql('inspect', $dirty), "$n misfits, inspect");
+	is($node->safe_psql($db, "SELECT rejected_rows FROM sqlite_mig.migration WHERE target_schema = 'dirty_reject_$n'"), $n, "$n rows are rejected");
+	$peak{$n}{'verify of rejected rows'} = peak_private($node, $db, 'SELECT 1 / verified::int FROM '
+		  . call_sql('verify', $dirty, target_schema => "'dirty_reject_$n'"), "verify without $n rows");
+	$peak{$n}{"orphans: $_"} = peak_private($node, $db, migrate_sql($orphans, "orphans_${_}_$n", on_orphan => "'$_'"), "$n orphans, $_",
+		$_ eq 'error' ? qr/ERROR:  table .* has $n rows without a parent/ : undef)
+	  foreach qw(not_valid error reject);
+	is($node->safe_psql($db, "SELECT rejected_rows FROM sqlite_mig.migration WHERE target_schema = 'orphans_reject_$n'"), $n, "$n orphans are rejected");
+}
+cmp_ok($peak{ $sizes[1] }{$_}, '<', $peak{ $sizes[0] }{$_} + 6 * 1024, "$_: as much memory for $sizes[1] as for $sizes[0]")
+  foreach sort keys %{ $peak{ $sizes[0] } };
+
+# ---------------------------------------------------------------------- tables
+
+# PostgreSQL's caches keep what they learn of a relation for the session; the same
+# tables made by hand show how much that is.
+my %tables;
+foreach my $n (100, 500)
+{
+	my $file = make_sqlite(join('', map { "CREATE TABLE t$_ (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b REAL, c DATETIME);"
+				  . " INSERT INTO t$_ VALUES (1, 'x', 1.5, '2024-01-01 00:00:00');" } 1 .. $n), "tables_$n.db");
+
+	$tables{$n} = peak_private($node, $db, migrate_sql($file, "tables_$n"), "$n tables");
+	$tables{"by hand $n"} = peak_private($node, $db, "BEGIN; CREATE SCHEMA hand_$n; " . join('', map {
+			"CREATE TABLE hand_$n.t$_ (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, a text NOT NULL, b float8, c timestamp);"
+			  . "INSERT INTO hand_$n.t$_ VALUES (1, 'x', 1.5, '2024-01-01 00:00:00'); ANALYZE hand_$n.t$_;" } 1 .. $n) . ' COMMIT', "$n tables by hand");
+}
+my $by_hand = ($tables{'by hand 500'} - $tables{'by hand 100'}) / 400;
+my $each = ($tables{500} - $tables{100}) / 400;
+note(sprintf 'a table more takes %.0f kB, by hand %.0f kB', $each, $by_hand);
+cmp_ok($each, '<', $by_hand + 80, 'a table more takes less than 80 kB more than by hand');
+
+# ---------------------------------------------------------------------- values
+
+my $mb = $ENV{SFM_LONG} ? 200 : 50;
+foreach my $case (
+	[ blob => 'BLOB', "randomblob($mb * 1000000)" ], [ 'blob of zeros' => 'BLOB', "zeroblob($mb * 1000000)" ],
+	[ text => 'TEXT', "hex(randomblob($mb * 500000))" ], [ 'text in varchar(100)' => 'VARCHAR(100)', "hex(randomblob($mb * 500000))" ],
+	[ 'text among integers' => 'INTEGER', "hex(randomblob($mb * 500000))" ], [ json => 'JSON', "json_array(hex(randomblob($mb * 500000)))" ])
+{
+	my ($title, $type, $value) = @$case;
+	my $file = make_sqlite("PRAGMA synchronous = off; CREATE TABLE t (id INTEGER PRIMARY KEY, v $type);"
+		  . "INSERT INTO t VALUES (1, $value), (2, 'small'), (3, $value), (4, $value);", 'big.db');
+	my $schema = 'big_' . $title =~ tr/a-z0-9/_/cr;
+
+	$file = make_sqlite("PRAGMA synchronous = off; CREATE TABLE t (id INTEGER PRIMARY KEY, v $type);"
+		  . "INSERT INTO t VALUES (1, $value), (2, '[]'), (3, $value), (4, $value);", 'json.db') if $title eq 'json';
+	my $peak = peak_private($node, $db, migrate_sql($file, $schema), "$title of $mb MB");
+	is($node->safe_psql($db, "SELECT count(*) FROM $schema.t WHERE octet_length(v::text) >= $mb * 1000000"), '3', "$title of $mb MB arrives");
+	cmp_ok($peak, '<', 6 * $mb * 1000 + 20 * 1024, "$title of $mb MB: under six times its size");
+	if ($title eq 'blob' || $title eq 'text')
+	{
+		$peak = peak_private($node, $db, migrate_sql($file, "read_$schema", jobs => 2), "$title of $mb MB, jobs => 2");
+		cmp_ok($peak, '<', 6 * $mb * 1000 + 20 * 1024, "$title of $mb MB: with its reader too");
+	}
+	unlink $file;
+}
 
 $node->stop;
 done_testing();

@@ -16,9 +16,16 @@ use SqliteMig;
 use Test::More;
 
 my $seed = $ENV{SFM_PROPERTY_SEED} // 1;
-my $rounds = $ENV{SFM_PROPERTY_ROUNDS} // ($ENV{SFM_PROPERTY_SEED} ? 1 : $ENV{SFM_LONG} ? 300 : 25);
+my $rounds = $ENV{SFM_PROPERTY_ROUNDS} // ($ENV{SFM_PROPERTY_SEED} ? 1 : $ENV{SFM_LONG} ? 300 : 32);
 my $node = new_cluster('property', 'fsync = off', 'client_min_messages = warning');
 my $db = new_database($node, 'property');
+foreach my $encoding (qw(LATIN1 SQL_ASCII))
+{
+	my $other = "${db}_" . lc $encoding;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $other ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
+	$node->safe_psql($other, 'CREATE EXTENSION sqlite_fdw_mig');
+}
 my ($out, $err) = ('', '');
 my $ended;
 

@@ -295,6 +295,38 @@ SQL
 	$session->close;
 }
 
+# The system gives no more memory, to SQLite or to PostgreSQL, after more and more of it.
+SKIP:
+{
+	my $session = new_session();
+	my $pid = $session->pid;
+	my $big = make_sqlite('CREATE TABLE t (b BLOB, v TEXT); INSERT INTO t VALUES (randomblob(30000000), hex(randomblob(15000000)));', 'big.db');
+	my $statement = 'BEGIN; SELECT verified FROM ' . call_sql('migrate', $big) . '; ROLLBACK;';
+	my ($failed, %said) = (0);
+
+	skip 'a sanitizer takes more memory than can be limited', 1 if $ENV{SFM_SANITIZED};
+	skip 'no prlimit program', 1 if system("prlimit --pid $pid --as >/dev/null 2>&1") != 0;
+	is(join('', $session->query($statement)), 't', 'a call that needs much memory');
+	my ($now) = slurp_file("/proc/$pid/statm") =~ /^(\d+)/;
+	for (my $more = 4;; $more += $ENV{SFM_LONG} ? 1 : 12)
+	{
+		my $limit = $now * 4096 + $more * 1024 * 1024;
+
+		system("prlimit --pid $pid --as=$limit:") == 0 or die;
+		my ($out, $err) = $session->query($statement);
+		system("prlimit --pid $pid --as=unlimited:") == 0 or die;
+		last if $out eq 't' || $session->{gone};
+		$failed++;
+		$said{ $err =~ /^ERROR:  (\w{5}): (.*?)(?: of SQLite file.*)?$/m ? "$1 $2" : $err }++;
+	}
+	ok(!$session->{gone}, "the backend outlives $failed failures to get memory");
+	cmp_ok($failed, '>', 3, 'it was too little several times');
+	is(join(', ', grep { !/^53200 / } sort keys %said), '', 'out of memory is what was said');
+	note("$_: $said{$_}") foreach sort keys %said;
+	clean('out of memory', $session);
+	$session->close;
+}
+
 SKIP:
 {
 	my $small = $ENV{SFM_SMALL_DIR} // '';

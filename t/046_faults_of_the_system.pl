@@ -169,6 +169,19 @@ all_faults('wal: allocations of migrate', 'alloc', migration($files{wal}), $righ
 }
 note(sprintf '%.1f s', time - $started);
 
+# SQLite's heap limit is one for the process: another's is put back.
+{
+	new_session();
+	foreach my $limit (0, 100000)
+	{
+		$session->query("SET fault_vfs.heap_limit = $limit;");
+		is(($session->query(migration($files{journal})))[0], $right, "with a heap limit of $limit kB from somebody else");
+		is(scalar $session->query('SHOW fault_vfs.heap_limit;'), $limit, 'that limit is in force again');
+		is(($session->query('BEGIN; SELECT count(*) FROM kept; SHOW fault_vfs.heap_limit;'))[0], "40\n1310720", 'ours holds in a transaction that reads');
+		is(($session->query('SELECT 1 / 0; ROLLBACK; SHOW fault_vfs.heap_limit;'))[0], $limit, 'and ends with it');
+	}
+}
+
 $session->close;
 nothing_left_of_runs();
 unlike(slurp_file($node->logfile), qr/was terminated by signal|PANIC|TRAP/, 'nothing crashed');

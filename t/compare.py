@@ -53,7 +53,7 @@ def psql(sql):
     """Runs one statement; returns its output as bytes."""
     done = subprocess.run(
         ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, env=dict(os.environ, PGCLIENTENCODING="UTF8"))
     if done.returncode != 0:
         sys.exit("psql: %s\n%s" % (done.stderr.decode(errors="replace"), sql))
     return done.stdout
@@ -63,6 +63,11 @@ def rows_of(sql):
     """The rows of a query, as dictionaries."""
     out = psql("SELECT to_json(q) FROM (%s) q" % sql)
     return [json.loads(line) for line in out.decode().splitlines() if line]
+
+
+def recorded_name(text):
+    """A name of the file as the history has it: what the database's encoding lacks is \\+HHHHHH there."""
+    return re.sub(r"\\\+([0-9A-F]{6})", lambda found: chr(int(found.group(1), 16)), text)
 
 
 def literal(text):
@@ -428,13 +433,18 @@ class Comparison:
         self.migration = migration
         self.differences = 0
         self.done = collections.Counter()
-        self.tables = {t["source_table"]: t for t in rows_of(
+        encoding = rows_of("SELECT current_setting('server_encoding') AS encoding")[0]["encoding"]
+        self.name = str if encoding in ("UTF8", "SQL_ASCII") else recorded_name
+        self.tables = {self.name(t["source_table"]): t for t in rows_of(
             "SELECT source_table, target_table, status FROM sqlite_mig.migration_table "
             "WHERE migration_id = %d AND target_table IS NOT NULL" % migration)}
         self.oids = {}
         self.objects = rows_of(
             "SELECT kind, source_table, name, status, note FROM sqlite_mig.migration_object "
             "WHERE migration_id = %d" % migration)
+        for o in self.objects:
+            for key in ("source_table", "name"):
+                o[key] = o[key] and self.name(o[key])
 
     def differ(self, table, text):
         self.differences += 1
@@ -448,7 +458,7 @@ class Comparison:
 
     def columns(self, table):
         """The migrated columns of a table, with the types that the target has."""
-        return rows_of("""
+        rows = rows_of("""
             SELECT c.source_column AS source, c.target_column AS target, c.reading,
                    t.typname AS type, a.attnotnull AS not_null, a.attidentity AS identity,
                    a.attnum AS number, pg_get_serial_sequence(a.attrelid::regclass::text, a.attname) IS NOT NULL
@@ -458,7 +468,10 @@ class Comparison:
             JOIN pg_type t ON t.oid = a.atttypid
             WHERE c.migration_id = %d AND c.source_table = %s
             ORDER BY a.attnum""" % (literal(self.tables[table]["target_table"]), self.migration,
-                                    literal(table)))
+                                    literal(self.tables[table]["source_table"])))
+        for row in rows:
+            row["source"] = self.name(row["source"])
+        return rows
 
     def run(self):
         here = [row[0] for row in self.source.ask(

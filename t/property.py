@@ -7,8 +7,10 @@
 Each round makes a file from its seed alone: tables with odd names, declared types of
 every kind, STRICT, WITHOUT ROWID, all forms of keys, foreign keys (cyclic, to
 themselves, to what is no key), indexes, defaults, and values of all storage classes
-in all of them, mostly such as an app writes there, and some that no app should.  The
-file is migrated with defaults into a schema of its own.  Then
+in all of them, mostly such as an app writes there, and some that no app should; some
+files are in UTF-16, with texts that are invalid there.  The file is migrated with
+defaults into a schema of its own, one of eight in a database in LATIN1 and one in
+SQL_ASCII (PGDATABASE with _latin1 or _sql_ascii behind it), where these exist.  Then
 
   - every table is in the report, and verified; verify() says so again;
   - compare.py, which shares no code with the extension, finds no difference;
@@ -30,6 +32,7 @@ import sys
 import tempfile
 
 import compare
+import utf16
 
 TYPES = [name.strip() for name in """
 INTEGER, INT, BIGINT, SMALLINT, TINYINT, MEDIUMINT, INT8, INT2, UNSIGNED BIG INT, INTEGER UNSIGNED, TINYINT(1), BOOLEAN, BOOL, BIT,
@@ -61,6 +64,7 @@ ODD_JSONS = ['{"a":1,"a":2}', '"\\u0000"', "{a:1}", "[1,]", "NaN", "", "{'a':1}"
 UUIDS = ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "f47ac10b58cc4372a5670e02b2c3d479"]
 ODD_UUIDS = ["{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}", "a0eebc99", "a0eebc999c0b-4ef8-bb6d-6bb9bd380a11"]
 BAD_TEXTS = [b"a\0b", b"\xff", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"ok\xc3", b"\0"]
+BAD_UTF16 = ["\ud800", "\udc00", "a\ud800b", "\ud800\ud800\udc00", "\udc00\ud800", "ok\ud83d", "\ufffe\udfff"]
 BLOBS = [b"", b"\0", b"abc", "ä".encode(), b"\xff\xfe", bytes(16), bytes(range(16)), b'{"a":1}', b"2024-01-02", b"12", b"x" * 3000]
 INTS = [0, 1, -1, 2, 5, 42, 255, 32767, 32768, -32769, 2**31 - 1, 2**31, -2**31 - 1, 2**53, 2**53 + 1, 2**63 - 1, -2**63,
         20240102, 20240102030405, 19991231235960, 1700000000, 1700000000123, 2460000, 100000000000, 99999999999]
@@ -78,9 +82,10 @@ class Maker:
     def __init__(self, seed, path):
         self.random = random.Random(seed)
         self.db = sqlite3.connect(path, isolation_level=None)
-        self.utf16 = self.chance(0.12)
+        self.path = path
+        self.utf16 = self.pick(["UTF-16le", "UTF-16be"]) if self.chance(0.15) else None
         if self.utf16:
-            self.db.execute("PRAGMA encoding = '%s'" % self.pick(["UTF-16le", "UTF-16be"]))
+            self.db.execute("PRAGMA encoding = '%s'" % self.utf16)
         self.wild = self.pick([0, 0, 0.02, 0.1, 0.5])  # how often a value is not such as the type asks for
         self.tables = []
         self.db.execute("PRAGMA foreign_keys = OFF")
@@ -301,6 +306,22 @@ class Maker:
                     table["columns"][0]["name"])])))
         self.db.execute("COMMIT")
         self.db.close()
+        if self.utf16 and self.wild:
+            self.spoil()
+
+    def spoil(self):
+        """Texts that are no valid UTF-16 in some places, where keys and NOT NULL let them in."""
+        for _ in range(self.random.randint(1, 6)):
+            table = self.pick(self.tables)
+            column = self.pick(table["columns"])
+            text = self.pick(BAD_UTF16).encode("utf-16-le" if self.utf16 == "UTF-16le" else "utf-16-be", "surrogatepass")
+            if self.chance(0.2):
+                text += b"x"  # half a character
+            elif self.chance(0.3):  # half characters that would read as values in UTF-8
+                text = self.pick([b"t", b"1", b"12345", b"1.5", b"03:04", b"2024-01-02 03:04:05", b"[1]", b"abc"])
+            if "WITHOUT ROWID" not in table["options"] and column["value"] is not None:
+                utf16.execute(self.path, "UPDATE %s SET %s = ?1 WHERE rowid = (SELECT rowid FROM %s LIMIT 1 OFFSET %d)" % (
+                    quoted(table["name"]), quoted(column["name"]), quoted(table["name"]), self.random.randint(0, 5)), self.utf16, text)
 
 
 def quoted(name):
@@ -321,6 +342,17 @@ class Round:
             self.wrong.append(text)
 
     def run(self):
+        suffix = {5: "_latin1", 7: "_sql_ascii"}.get(self.seed % 8, "")
+        if suffix and compare.rows_of("SELECT 1 FROM pg_database WHERE datname = current_database() || '%s'" % suffix):
+            os.environ["PGDATABASE"] += suffix
+            try:
+                self.run_here()
+            finally:
+                os.environ["PGDATABASE"] = os.environ["PGDATABASE"][:-len(suffix)]
+        else:
+            self.run_here()
+
+    def run_here(self):
         Maker(self.seed, self.path).make()
         compare.psql("DROP SCHEMA IF EXISTS %s CASCADE" % self.schema)
         told = {(r["source_table"], r["source_column"]): r["target_type"] for r in compare.rows_of(
@@ -352,7 +384,7 @@ class Round:
                         "inspect() said %s of %s, and it is %s" % (told.get(key), key, row["target_type"]))
         counted = bool(source.ask("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'"))
         for table in tables:
-            name = table["source_table"]
+            name = comparison.name(table["source_table"])
             if table["sequence_value"] is None:
                 continue
             last = source.ask("SELECT max(0, coalesce((SELECT max(%s) FROM %s), 0))" % (

@@ -43,6 +43,12 @@ BLOBS = [NULL, b"", b"\x00", b"abc", b"ABC", b"\xff\x00\x01", "\u00e4".encode(),
     [bytes([i]) for i in range(19)]
 DATES = [NULL, "2024-02-29", "2024-01-31", "1999-12-31", "0001-01-01", "9999-12-31", "2023-03-01",
          "2024-12-31", "1970-01-01", "2000-02-28"] + ["2021-%02d-15" % (i % 12 + 1) for i in range(18)]
+# What SQLite's date functions read, and what looks like it.  Each row has one.
+MOMENTS = ["2024-02-29", "2024-02-28 10:00", "2023-12-31T23:59:59", "2024-01-01 10:00:00.123", "2024-01-01 10:00:00.9996",
+           "2024-01-01 10:00:00.123456", "2024-01-01 00:00:00", "2024-01-01 10:00+05:30", "2024-01-01T10:00:00Z",
+           "2024-01-01 10:00:59.9996-08:00", "10:20", "10:20:30.5", "2460000.5", " 2460001 ", "1e3x", "", "abc", "2024-13-01",
+           "2024-1-5", "2024-01-01x", "2024-01-01 ", "2024-01-01  T 10:00", "2024-01-01 10:60", "2024-01-01 10:00:60",
+           NULL, "1700000000", "2024-01-01 10:00:00 +01:00", "9999-12-31 23:59:59.9999"]
 TIMES = ["00:00:00", "23:59:59", "10:20:30", "12:00:00", "06:07:08", "01:02:03", "18:19:20"]
 ROWS = len(TEXTS)
 
@@ -54,7 +60,11 @@ def rows():
                NULL if k == 9 else TEXTS[k], BLOBS[k], NULL if k == 3 else k % 2, DATES[k], moment,
                NULL if k == 4 else TIMES[k % len(TIMES)],
                NULL if k == 5 else json.dumps([[], [1, 2], {"a": k}, "text", k][k % 5]),
-               NULL if k == 6 else TEXTS[k], NULL if k == 7 else k % 3)
+               NULL if k == 6 else TEXTS[k], NULL if k == 7 else k % 3, NULL if k == 8 else 1700000000 + k * 86399,
+               NULL if k == 9 else 1700000000123 + k * 86399777, MOMENTS[k], 2440587.5 + REALS[k] / 7 if REALS[k] and abs(REALS[k]) < 1e6 else NULL,
+               NULL if k == 10 else json.dumps({"s": TEXTS[k], "i": k, "r": k / 4, "n": [k, k / 2][k % 2], "b": k % 3 == 0,
+                                                "o": {"d": [k, {"e": "x%d" % k}, None]}, "z": None,
+                                                "v": [k, "%d" % k, 1.5, True, None, TEXTS[k], [k], {}][k % 8], "a.b": k}))
 
 
 def cases(path):
@@ -82,8 +92,8 @@ def make(path, file):
     db = sqlite3.connect(file)
     db.execute("""CREATE TABLE inputs (id INTEGER PRIMARY KEY, i INTEGER, r REAL, n NUMERIC, h BIGINT, t TEXT,
         tn TEXT COLLATE NOCASE, x BLOB, f BOOLEAN, d DATE, ts DATETIME, tm TIME, j JSON,
-        tr TEXT COLLATE RTRIM, s SMALLINT)""")
-    db.executemany("INSERT INTO inputs VALUES (%s)" % ", ".join("?" * 15), rows())
+        tr TEXT COLLATE RTRIM, s SMALLINT, es DATETIME, em DATETIME, m TEXT, jd REAL, js JSON)""")
+    db.executemany("INSERT INTO inputs VALUES (%s)" % ", ".join("?" * 20), rows())
     db.execute("CREATE TABLE other (id INTEGER PRIMARY KEY, i INTEGER REFERENCES inputs (id), t TEXT, w TEXT)")
     db.executemany("INSERT INTO other VALUES (?, ?, ?, ?)",
                    [(1, 1, "abc", "x"), (2, 1, "ABC", "y"), (3, 5, "7", "x"), (4, None, None, "y"), (5, 28, "", None)])

@@ -35,6 +35,7 @@ struct SfmRowHash
 {
 	int			ncolumns;
 	SfmHashColumn *columns;
+	MemoryContext mcxt;			/* of this and all else that it keeps */
 	MemoryContext row_mcxt;		/* reset after each row */
 	SfmHasher	hasher;
 };
@@ -223,15 +224,18 @@ look_through_domain(SfmHashColumn *column)
 SfmRowHash *
 sfm_rowhash_create(int ncolumns, const SfmType *types)
 {
+	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext,
+											   "sqlite_fdw_mig row hash",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(mcxt);
 	SfmRowHash *hash = palloc0(sizeof(SfmRowHash));
 	SfmJsonHasher *json = NULL;
 
+	hash->mcxt = mcxt;
 	hash->ncolumns = ncolumns;
 	hash->columns = palloc0(sizeof(SfmHashColumn) * Max(ncolumns, 1));
-	hash->row_mcxt = AllocSetContextCreate(CurrentMemoryContext,
-										   "sqlite_fdw_mig row hash",
-										   ALLOCSET_DEFAULT_SIZES);
-	sfm_hasher_init(&hash->hasher, CurrentMemoryContext);
+	hash->row_mcxt = AllocSetContextCreate(mcxt, "sqlite_fdw_mig row", ALLOCSET_DEFAULT_SIZES);
+	sfm_hasher_init(&hash->hasher, mcxt);
 	for (int i = 0; i < ncolumns; i++)
 	{
 		SfmHashColumn *column = &hash->columns[i];
@@ -247,12 +251,13 @@ sfm_rowhash_create(int ncolumns, const SfmType *types)
 		if (OidIsValid(column->domain))
 		{
 			column->checks = palloc0(sizeof(DomainConstraintRef));
-			InitDomainConstraintRef(column->domain, column->checks, CurrentMemoryContext, true);
+			InitDomainConstraintRef(column->domain, column->checks, mcxt, true);
 			column->econtext = CreateStandaloneExprContext();
 		}
 		sfm_source_init(column);
 		sfm_target_init(column);
 	}
+	MemoryContextSwitchTo(old);
 	return hash;
 }
 
@@ -264,6 +269,18 @@ sfm_rowhash_is_plain(int ncolumns, const SfmType *types)
 		if (types[i].kind == SFM_KIND_INPUT)
 			return false;
 	return GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
+}
+
+/* See sfm_rowhash.h. */
+void
+sfm_rowhash_free(SfmRowHash *hash)
+{
+	if (hash == NULL)
+		return;
+	for (int i = 0; i < hash->ncolumns; i++)
+		if (hash->columns[i].econtext != NULL)
+			FreeExprContext(hash->columns[i].econtext, true);
+	MemoryContextDelete(hash->mcxt);
 }
 
 /* See sfm_rowhash.h.  Errors only where a type's own output function raises them. */

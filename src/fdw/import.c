@@ -350,6 +350,7 @@ import_table(SfmFile *file, const SfmTable *table, const char *name,
 		column->type = sfm_type_for_declaration(column->column->declared_type);
 		n++;
 	}
+	sfm_namespace_free(names);
 	survey_types(file, table, n, columns);
 
 	initStringInfo(&sql);

@@ -9,8 +9,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "executor/executor.h"
 #include "nodes/value.h"
+#include "utils/lsyscache.h"
 
 #include "compat.h"
 #include "fdw_internal.h"
@@ -150,6 +152,46 @@ hash_row(SfmSinkScan *scan)
 						   sfm_value_for_message(&scan->values[bad]))));
 }
 
+/* From so many bytes of text and blobs on, a row's size is computed: as jsonb, JSON of short numbers grows sixfold. */
+#define LARGE_ROW (MaxAllocSize / 8)
+
+/*
+ * Raises the error for a row that PostgreSQL cannot put together: it has to fit in one
+ * piece of memory before its fields are compressed or moved out of it.
+ */
+static void
+check_row_size(const SfmSinkScan *scan, const Datum *values, const bool *isnull)
+{
+	SfmReader  *reader = scan->reader;
+	Size		size = SizeofHeapTupleHeader + BITMAPLEN(reader->natts) + MAXIMUM_ALIGNOF;
+	Size		longest = 0;
+	const char *name = NULL;
+
+	for (int i = 0; i < reader->ncolumns; i++)
+	{
+		SfmReaderColumn *column = &reader->columns[i];
+		int16		len = get_typlen(column->conv->type.typid);
+		Size		bytes = isnull[column->att] ? 0 : len > 0 ? len :
+			VARSIZE_ANY(DatumGetPointer(values[column->att]));
+
+		size += MAXALIGN(bytes);
+		if (name == NULL || bytes > longest)
+			name = column->name;
+		longest = Max(longest, bytes);
+	}
+	if (size <= MaxAllocSize)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("a row of table \"%s\" is too large for PostgreSQL", reader->table),
+			 reader->has_rowid ?
+			 errdetail("Row " INT64_FORMAT " has %zu bytes, and a row can have %zu; its longest value is in column \"%s\".",
+					   current_rowid(scan), size, (Size) MaxAllocSize, name)
+			 : errdetail("It has %zu bytes, and a row can have %zu; its longest value is in column \"%s\".",
+						 size, (Size) MaxAllocSize, name),
+			 errhint("Leave a column out by \"types\" with \"skip\", and move it by another run.")));
+}
+
 /*
  * The current row, as the sink's policies have it.  Returns whether it is to be
  * returned by the scan.
@@ -161,6 +203,7 @@ sink_row(SfmSinkScan *scan, Datum *values, bool *isnull)
 	SfmScanSink *sink = scan->sink;
 	int			rejected_by = -1;
 	SfmFit		rejected_for = SFM_FIT;
+	Size		bytes = 0;
 	bool		keep = true;
 
 	sink->source_rows++;
@@ -174,6 +217,8 @@ sink_row(SfmSinkScan *scan, Datum *values, bool *isnull)
 		SfmReaderColumn *column = &reader->columns[i];
 		SfmFit		fit = sfm_convert(column->conv, &scan->values[i], &values[column->att]);
 
+		if (scan->values[i].cls >= SFM_TEXT)
+			bytes += scan->values[i].len;
 		isnull[column->att] = fit != SFM_FIT;
 		if (likely(fit == SFM_FIT))
 			continue;
@@ -202,6 +247,8 @@ sink_row(SfmSinkScan *scan, Datum *values, bool *isnull)
 						 rejected_for, scan->values);
 	}
 	keep = keep && !sink->collecting;
+	if (unlikely(bytes > LARGE_ROW) && keep)
+		check_row_size(scan, values, isnull);
 	if (keep && sink->hash)
 		hash_row(scan);
 	return keep;

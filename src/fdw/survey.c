@@ -45,7 +45,7 @@ survey_row(SfmStmt *stmt, bool has_rowid, int ncolumns, SfmSurveyColumn *columns
  */
 int64
 sfm_survey(SfmFile *file, const SfmTable *table, int ncolumns, SfmSurveyColumn *columns,
-		   void (*row) (void *arg, const SfmValue *values), void *arg)
+		   void (*row) (void *arg, const int64 *rowid, const SfmValue *values), void *arg)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 	MemoryContext row_context = AllocSetContextCreate(mcxt, "SQLite survey row",
@@ -66,7 +66,11 @@ sfm_survey(SfmFile *file, const SfmTable *table, int ncolumns, SfmSurveyColumn *
 		rows++;
 		survey_row(stmt, has_rowid, ncolumns, columns, values, mcxt);
 		if (row)
-			row(arg, values);
+		{
+			int64		rowid = has_rowid ? sfm_column_int64(stmt, 0) : 0;
+
+			row(arg, has_rowid ? &rowid : NULL, values);
+		}
 		MemoryContextReset(row_context);
 	}
 	MemoryContextSwitchTo(mcxt);

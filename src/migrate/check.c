@@ -137,6 +137,7 @@ sfm_target_sum(const char *query, int ncolumns, const SfmType *types)
 {
 	CheckReceiver receiver = {0};
 	SPIExecuteOptions options = {0};
+	MemoryContext mcxt = CurrentMemoryContext;
 	int			rc;
 
 	receiver.pub.rStartup = check_startup;
@@ -151,6 +152,8 @@ sfm_target_sum(const char *query, int ncolumns, const SfmType *types)
 	rc = SPI_execute_extended(query, &options);
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(rc));
+	MemoryContextSwitchTo(mcxt);
+	sfm_rowhash_free(receiver.adder->hash);
 	return receiver.sum;
 }
 
@@ -210,6 +213,9 @@ sfm_check_before(SfmPlan *plan, SfmPlanTable *table)
 static void
 sum_target(SfmPlan *plan, SfmPlanTable *table)
 {
+	MemoryContext mcxt = AllocSetContextCreate(plan->mcxt, "SQLite check of a table",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(mcxt);
 	const SfmType *types = column_types(table);
 	int			nworkers = sfm_check_workers(table, types);
 	SfmTargetSum *sum = nworkers > 0 ? sfm_check_parallel(table, types, nworkers) :
@@ -219,6 +225,8 @@ sum_target(SfmPlan *plan, SfmPlanTable *table)
 	for (int i = 0; i < table->ncolumns; i++)
 		table->columns[i].target_dates = sum->dates[i];
 	sfm_checksum_subtract(&table->target_sum, &table->target_before);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(mcxt);
 }
 
 static void

@@ -37,6 +37,7 @@ typedef struct Clash
 	Oid			index;
 	bool		is_key;			/* the primary key */
 	bool		afterwards;		/* upsert: the rows that are updated are the source's */
+	bool		probe;			/* whether any clash is all that is asked */
 	List	   *rows;			/* char *[2]: how many keys clash, a line about one */
 } Clash;
 
@@ -211,19 +212,24 @@ clash_query(Clash *clash, List *keys, const char *predicate, bool nulls_clash)
 		if (!nulls_clash)
 			appendStringInfo(&not_null, "%s k%d IS NOT NULL", n > 1 ? " AND" : " WHERE", n);
 	}
-	rows = psprintf("%s AS shown, %s AS id%s FROM", shown(keys),
-					id == NIL || clash->is_key ? "''" : psprintf("' ' || %s", shown(id)), columns.data);
+	/* to show each of many rows takes long */
+	rows = psprintf("%s AS shown, %s AS id%s FROM", clash->probe ? "''" : shown(keys),
+					id == NIL || clash->is_key || (clash->probe && !upsert) ? "''" : psprintf("' ' || %s", shown(id)), columns.data);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT count(*) OVER (), min(shown) || ': ' || array_to_string("
-					 "(array_agg(side || id ORDER BY side, id))[1:2], ' and ') FROM ("
-					 "SELECT 'source row' AS side, %s %s s%s", rows, source_rows(table),
+	appendStringInfo(&sql, "SELECT %s FROM (SELECT 'source row' AS side, %s %s s%s",
+					 clash->probe ? "1" : "count(*) OVER (), min(shown) || ': ' || array_to_string("
+					 "(array_agg(side || id ORDER BY side, id))[1:2], ' and ')", rows, source_rows(table),
 					 predicate ? psprintf(" WHERE %s", predicate) : "");
 	if (clash->plan->options->if_exists != SFM_IF_EXISTS_TRUNCATE && !(upsert && clash->is_key))
 		appendStringInfo(&sql, " UNION ALL SELECT 'target row' AS side, %s %s t%s", rows, sfm_target_rows(table),
 						 target_condition(clash, predicate));
-	appendStringInfo(&sql, ") r%s GROUP BY %s HAVING %s > 1 ORDER BY min(shown) LIMIT %d",
-					 not_null.data, numbers.data,
-					 upsert && !clash->is_key ? "count(DISTINCT id)" : "count(*)", MAX_PAIRS);
+	appendStringInfo(&sql, ") r%s GROUP BY %s HAVING %s > 1", not_null.data, numbers.data,
+					 !upsert || clash->is_key ? "count(*)" : clash->probe ? "count(*) > 1 AND count(DISTINCT id)" :
+					 "count(DISTINCT id)");
+	if (clash->probe)
+		appendStringInfoString(&sql, " LIMIT 1");
+	else
+		appendStringInfo(&sql, " ORDER BY min(shown) LIMIT %d", MAX_PAIRS);
 	return sql.data;
 }
 
@@ -245,6 +251,11 @@ find_pairs(void *arg)
 								   " generate_series(1, indnkeyatts) n WHERE indexrelid = %u ORDER BY n", clash->index));
 	foreach(lc, rows)
 		keys = lappend(keys, ((char **) lfirst(lc))[0]);
+	clash->probe = true;
+	clash->rows = sfm_query_rows(clash_query(clash, keys, index[0], index[1][0] == 't'));
+	if (clash->rows == NIL)
+		return true;
+	clash->probe = false;
 	clash->rows = sfm_query_rows(clash_query(clash, keys, index[0], index[1][0] == 't'));
 	return true;
 }

@@ -89,6 +89,9 @@ failure_note(const SfmObject *object, int sqlstate, const char *message)
 	if (sqlstate == ERRCODE_UNIQUE_VIOLATION)
 		return psprintf("Its values are not unique in PostgreSQL: %s. Rows with equal keys can be inserted until that is mended.",
 						message);
+	if (sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED && object->index && object->index->ncolumns == 1)
+		return psprintf("PostgreSQL refused it: %s. An index USING hash, or on md5() of the column, takes values of any length.",
+						message);
 	return psprintf("PostgreSQL refused it: %s.", message);
 }
 

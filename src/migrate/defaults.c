@@ -130,6 +130,7 @@ sfm_default_sql(SfmTranslateScope *scope, SfmFile *file, const SfmColumn *column
 	SfmStmt    *stmt;
 	SfmValue	value;
 	SfmConv    *conv;
+	SfmType		all_classes = *type;
 	Datum		datum;
 	SfmFit		fit;
 	char	   *result = NULL;
@@ -144,7 +145,9 @@ sfm_default_sql(SfmTranslateScope *scope, SfmFile *file, const SfmColumn *column
 		return expression_sql(scope, column, expr, type, why);
 
 	evaluate(file, column, expr, &stmt, &value);
-	conv = sfm_conv_create(type);
+	/* Where texts among its rows made a number column text, a number is its text too. */
+	all_classes.mixed |= type->kind == SFM_KIND_TEXT || type->kind == SFM_KIND_BYTEA;
+	conv = sfm_conv_create(&all_classes);
 	fit = sfm_convert(conv, &value, &datum);
 	if (fit == SFM_FIT_NULL)
 		result = "NULL";
@@ -153,7 +156,7 @@ sfm_default_sql(SfmTranslateScope *scope, SfmFile *file, const SfmColumn *column
 	else
 		*why = psprintf("its value %s %s", sfm_value_for_message(&value), sfm_fit_phrase(fit, type));
 	*same_form = result != NULL && conv->seen.spelled == 0 &&
-		type->kind != SFM_KIND_BOOL;
+		type->kind != SFM_KIND_BOOL && (value.cls == SFM_TEXT || type->kind != SFM_KIND_TEXT);
 	sfm_finalize(stmt);
 	return result;
 }

@@ -166,7 +166,6 @@ sfm_compare_objects(SfmPlan *plan, SfmPlanTable *table)
 {
 	SfmObject  *object = sfm_add_object(plan, table, "table", table->source->name,
 										table->source->sql);
-	ListCell   *lc;
 
 	object->note = "The target was there.";
 	if (table->status == SFM_STATUS_SKIPPED)
@@ -179,11 +178,5 @@ sfm_compare_objects(SfmPlan *plan, SfmPlanTable *table)
 	compare_indexes(plan, table);
 	compare_checks(plan, table);
 	compare_foreign_keys(plan, table);
-	foreach(lc, table->source->triggers)
-	{
-		SfmTrigger *trigger = lfirst(lc);
-
-		sfm_leave_out(sfm_add_object(plan, table, "trigger", trigger->name, trigger->sql),
-					  "Triggers are left to be written anew.");
-	}
+	sfm_plan_triggers(plan, table, table->source);
 }

@@ -98,7 +98,7 @@ summarize_text(Summary *summary, const SfmValue *value)
 }
 
 static void
-summarize_row(void *arg, const SfmValue *values)
+summarize_row(void *arg, const int64 *rowid, const SfmValue *values)
 {
 	Inspection *inspection = arg;
 

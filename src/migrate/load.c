@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 
@@ -179,6 +180,10 @@ keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *nulls_fo
 void
 sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 {
+	/* what is for this table alone: there may be thousands */
+	MemoryContext mcxt = AllocSetContextCreate(plan->mcxt, "SQLite load of a table",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(mcxt);
 	SfmScanSink *sink = sfm_load_sink(plan, table, false);
 	bool	   *not_null = palloc0(sizeof(bool) * table->ncolumns);
 	bool	   *nulls_found = palloc0(sizeof(bool) * table->ncolumns);
@@ -199,11 +204,13 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 	{
 		sfm_exec(sfm_ddl_insert(plan, table));
 		table->target_rows = SPI_processed;
-		if (!table->exists)
-			sfm_note(table, "Rows went through INSERT instead of being written directly, since %s.",
-					 obstacle);
 	}
 	sfm_sink_detach(sink);
 	keep_findings(table, sink, nulls_found);
 	table->loaded = !sink->collecting;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(mcxt);
+	if (obstacle != NULL && !table->exists)
+		sfm_note(table, "Rows went through INSERT instead of being written directly, since %s.",
+				 obstacle);
 }

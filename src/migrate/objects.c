@@ -1,8 +1,8 @@
 /*
  * objects.c
  *		What becomes of each object of a table that is created: its columns with
- *		their defaults, its foreign keys and triggers; indexes, checks and views
- *		have files of their own.
+ *		their defaults, its triggers; indexes, checks, foreign keys and views have
+ *		files of their own.
  *
  * Runs when the types are final.  Every object of the source gets one entry in
  * plan->objects, with the statement that makes it or the reason why it is left out.
@@ -11,25 +11,62 @@
  */
 #include "postgres.h"
 
-#include "commands/defrem.h"
 #include "utils/builtins.h"
 
 #include "sfm_migrate.h"
+
+static SfmObject *
+add_object(SfmPlan *plan, const char *kind, const char *source_table, const char *name,
+		   const char *source_sql)
+{
+	SfmObject  *object = palloc0(sizeof(SfmObject));
+
+	object->kind = kind;
+	object->source_table = source_table;
+	object->name = name;
+	object->source_sql = source_sql;
+	plan->objects = lappend(plan->objects, object);
+	return object;
+}
 
 /* Adds an object of a planned table, so far migrated as it stands. */
 SfmObject *
 sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind, const char *name,
 			   const char *source_sql)
 {
-	SfmObject  *object = palloc0(sizeof(SfmObject));
+	SfmObject  *object = add_object(plan, kind, table->source->name, name, source_sql);
 
-	object->kind = kind;
 	object->table = table;
-	object->source_table = table->source->name;
-	object->name = name;
-	object->source_sql = source_sql;
-	plan->objects = lappend(plan->objects, object);
+	if (strcmp(kind, "primary key") == 0 || strcmp(kind, "unique") == 0 || strcmp(kind, "index") == 0)
+		table->indexes = lappend(table->indexes, object);
 	return object;
+}
+
+/* Adds a view, so far migrated as it stands. */
+SfmObject *
+sfm_add_view(SfmPlan *plan, const SfmTable *view)
+{
+	return add_object(plan, "view", view->name, view->name, view->sql);
+}
+
+/* Says that the triggers of a table, or of a view (table NULL), are left out. */
+void
+sfm_plan_triggers(SfmPlan *plan, SfmPlanTable *table, const SfmTable *source)
+{
+	ListCell   *lc;
+
+	foreach(lc, source->triggers)
+	{
+		SfmTrigger *trigger = lfirst(lc);
+		SfmObject  *object = add_object(plan, "trigger", source->name, trigger->name, trigger->sql);
+
+		object->table = table;
+		sfm_leave_out(object, "Triggers are left to be written anew.");
+		if (table == NULL)
+			plan->notes = lappend(plan->notes,
+								  psprintf("Trigger %s of view %s is left out: triggers are left to be written anew.",
+										   trigger->name, source->name));
+	}
 }
 
 /* Marks an object as left out, and says so in the table's notes. */
@@ -42,7 +79,7 @@ sfm_leave_out(SfmObject *object, const char *why)
 	object->phase = SFM_PHASE_NONE;
 	if (object->table)
 		sfm_note(object->table, "Left out: %s%s%s: %s", object->kind, object->name ? " " : "",
-				 object->name ? object->name : "", why);
+				 object->name ? sfm_name_to_server(object->name) : "", why);
 }
 
 /* Marks an object as translated; notes add up. */
@@ -71,6 +108,19 @@ sfm_target_columns(const SfmPlanTable *table, int n, const int *numbers)
 	return buf.data;
 }
 
+/* Columns of the source by number, as SQLite writes them; "?" for one that does not exist. */
+char *
+sfm_source_columns(const SfmTable *table, int n, const int *numbers)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "",
+						 numbers[i] < 0 ? "?" : sfm_quote_name(table->columns[numbers[i]].name));
+	return buf.data;
+}
+
 /* A name as PostgreSQL would choose it: table_column_column_suffix, distinct in the schema. */
 char *
 sfm_default_name(const SfmPlanTable *table, int n, const int *numbers, const char *suffix)
@@ -84,61 +134,7 @@ sfm_default_name(const SfmPlanTable *table, int n, const int *numbers, const cha
 
 		appendStringInfo(&columns, "%s%s", i ? "_" : "", column ? column->target : "");
 	}
-	return makeObjectName(table->target, n ? columns.data : NULL, suffix);
-}
-
-static void
-plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk, SfmNamespace *names)
-{
-	SfmObject  *object = sfm_add_object(plan, table, "foreign key", fk->name, NULL);
-	SfmTable   *source_parent = sfm_catalog_find(plan->catalog, fk->parent);
-	SfmPlanTable *parent = sfm_plan_find(plan, fk->parent);
-	char	   *columns = sfm_target_columns(table, fk->ncolumns, fk->columns);
-	char	   *parent_columns;
-	int		   *numbers;
-	StringInfoData sql;
-
-	object->source_sql = psprintf("FOREIGN KEY (%s) REFERENCES %s", columns ? columns : "?",
-								  sfm_quote_name(fk->parent));
-	object->fk = fk;
-	object->parent = parent;
-	if (parent == NULL)
-	{
-		sfm_leave_out(object, source_parent == NULL ?
-					  psprintf("Its parent table %s does not exist.", fk->parent) :
-					  source_parent->kind != SFM_REL_TABLE ?
-					  psprintf("Its parent %s is not an ordinary table.", fk->parent) :
-					  psprintf("Its parent table %s is left out.", fk->parent));
-		return;
-	}
-	numbers = sfm_parent_columns(fk, parent->source);
-	parent_columns = numbers ? sfm_target_columns(parent, fk->ncolumns, numbers) : NULL;
-	if (columns == NULL || parent_columns == NULL)
-	{
-		sfm_leave_out(object, numbers == NULL ?
-					  psprintf("Table %s has no such key.", fk->parent) :
-					  "One of its columns is left out.");
-		return;
-	}
-	object->constraint = fk->name ?
-		sfm_namespace_add(names, fk->name, plan->options->identifiers, NULL) :
-		sfm_namespace_add_identifier(names, sfm_default_name(table, fk->ncolumns, fk->columns, "fkey"),
-									 NULL);
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)",
-					 table->qualified, quote_identifier(object->constraint), columns,
-					 parent->qualified, parent_columns);
-	if (pg_strcasecmp(fk->on_update, "NO ACTION") != 0)
-		appendStringInfo(&sql, " ON UPDATE %s", fk->on_update);
-	if (pg_strcasecmp(fk->on_delete, "NO ACTION") != 0)
-		appendStringInfo(&sql, " ON DELETE %s", fk->on_delete);
-	if (fk->deferrable)
-		appendStringInfo(&sql, " DEFERRABLE%s",
-						 fk->initially_deferred ? " INITIALLY DEFERRED" : "");
-	object->target_sql = sql.data;
-	object->phase = SFM_PHASE_FOREIGN_KEY;
-	if (pg_strcasecmp(fk->match, "FULL") == 0 || pg_strcasecmp(fk->match, "PARTIAL") == 0)
-		sfm_translated(object, "SQLite does not enforce its MATCH clause, so MATCH SIMPLE is what it meant.");
+	return sfm_object_name(table->target, n ? columns.data : NULL, suffix);
 }
 
 /* A generated column: computed by PostgreSQL, or a plain one with its values. */
@@ -160,6 +156,21 @@ plan_generated_object(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 				   "It was VIRTUAL and is STORED; its expression is written for PostgreSQL.");
 }
 
+/*
+ * Whether the column's type is another than its declaration's.  A length or precision that
+ * is not kept is none: SQLite never kept it either.
+ */
+static bool
+follows_values(const SfmPlanColumn *column)
+{
+	if (column->type.reading != SFM_READING_NONE)
+		return true;
+	if (column->planned.kind == SFM_KIND_VARCHAR && column->type.kind == SFM_KIND_TEXT &&
+		!column->type.mixed)
+		return false;
+	return column->type.typid != column->planned.typid;
+}
+
 static void
 plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 {
@@ -168,7 +179,7 @@ plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 
 	object->target_sql = psprintf("%s %s", quote_identifier(column->target),
 								  sfm_type_name(&column->type));
-	if (column->type.typid != column->planned.typid || column->type.reading != SFM_READING_NONE)
+	if (follows_values(column))
 		sfm_translated(object, "Its type follows its values; see migration_column.");
 
 	if (column->identity)
@@ -184,6 +195,8 @@ plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 		object = sfm_add_object(plan, table, "identity", source->name, "INTEGER PRIMARY KEY");
 		object->target_sql = "DEFAULT nextval(...)";
 		sfm_translated(object, "Its type is no integer, so a default counts on in place of an identity.");
+		sfm_note(table, "Column %s: it counts on by a default, since no identity can be %s.",
+				 quote_identifier(column->target), sfm_type_name(&column->type));
 	}
 	else if (!table->exists && table->source->rowid_column == column->number)
 		sfm_leave_out(sfm_add_object(plan, table, "identity", source->name, "INTEGER PRIMARY KEY"),
@@ -205,7 +218,7 @@ plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 		if (column->identity)
 			sfm_translated(object, "SQLite never uses the default of an INTEGER PRIMARY KEY.");
 		else if (column->default_sql == NULL)
-			sfm_leave_out(object, psprintf("DEFAULT %s: %s.", source->default_sql,
+			sfm_leave_out(object, psprintf("DEFAULT %s: %s.", sfm_name_to_server(source->default_sql),
 										   column->default_why));
 		else
 		{
@@ -258,14 +271,9 @@ plan_table_objects(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 	}
 	sfm_plan_checks(plan, scope, table, constraints);
 	foreach(lc, table->source->foreign_keys)
-		plan_foreign_key(plan, table, lfirst(lc), constraints);
-	foreach(lc, table->source->triggers)
-	{
-		SfmTrigger *trigger = lfirst(lc);
-
-		sfm_leave_out(sfm_add_object(plan, table, "trigger", trigger->name, trigger->sql),
-					  "Triggers are left to be written anew.");
-	}
+		sfm_plan_foreign_key(plan, table, lfirst(lc), constraints);
+	sfm_namespace_free(constraints);
+	sfm_plan_triggers(plan, table, table->source);
 }
 
 /* Decides about every object; the types of all columns must be final. */
@@ -284,5 +292,6 @@ sfm_plan_objects(SfmPlan *plan)
 		else
 			plan_table_objects(plan, scope, table);
 	}
+	sfm_check_parent_keys(plan);
 	sfm_plan_views(plan, scope);
 }

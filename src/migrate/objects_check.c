@@ -4,8 +4,8 @@
  *
  * A CHECK that the column's type makes sure of needs no constraint.  A generated
  * column is computed by PostgreSQL where its expression can be written with immutable
- * functions and, when rows are moved, gives for each row of the source the value that
- * SQLite has there; otherwise it is a plain column with its values.
+ * functions and gives for each row of the source the value that SQLite has there
+ * (compute.c); otherwise it is a plain column with its values.
  */
 #include "postgres.h"
 
@@ -41,8 +41,42 @@ plan_check(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table, SfmName
 	object->target_sql = psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)", table->qualified,
 								  quote_identifier(object->constraint), result.sql);
 	object->condition = result.sql;
+	object->check = check;
 	object->phase = SFM_PHASE_CHECK;
 	sfm_translated(object, "Its expression is written for PostgreSQL.");
+}
+
+/*
+ * For dry_run: asks SQLite which CHECKs its rows break, and says that they will be NOT
+ * VALID.
+ */
+void
+sfm_foresee_checks(SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	if (plan->options->scope == SFM_SCOPE_SCHEMA)
+		return;
+	foreach(lc, plan->objects)
+	{
+		SfmObject  *object = lfirst(lc);
+		SfmPlanTable *table = object->table;
+		SfmStmt    *stmt;
+		int64		rows = 0;
+
+		if (object->phase != SFM_PHASE_CHECK || object->target_sql == NULL)
+			continue;
+		stmt = sfm_prepare(plan->source->file,
+						   psprintf("SELECT count(*) FROM main.%s WHERE NOT (%s)",
+									sfm_quote_name(table->source->name), object->check->sql),
+						   sfm_name_to_server(table->source->name));
+		if (sfm_step(stmt))
+			rows = sfm_column_int64(stmt, 0);
+		sfm_finalize(stmt);
+		if (rows > 0)
+			sfm_note(table, "Check %s will be NOT VALID: %lld rows break it.",
+					 quote_identifier(object->constraint), (long long) rows);
+	}
 }
 
 /* All CHECK constraints of a table; constraints holds the names that are taken. */
@@ -142,33 +176,6 @@ translate_all_generated(SfmPlan *plan, SfmPlanTable *table)
 }
 
 /*
- * Whether PostgreSQL computes what SQLite has, for all rows of the source.  Read
- * through the foreign table, whose columns have the target's names.
- */
-static bool
-computes_the_same(const SfmPlanTable *table, const SfmPlanColumn *column, const char **why)
-{
-	char	   *message;
-	int			sqlstate;
-	bool		isnull;
-	int64		different;
-
-	if (!sfm_try_exec(psprintf("SELECT count(*) FROM %s WHERE %s IS DISTINCT FROM (%s)",
-							   table->foreign_table, quote_identifier(column->target),
-							   column->generated_sql), &sqlstate, &message))
-	{
-		*why = psprintf("PostgreSQL could not compute it: %s", message);
-		return false;
-	}
-	different = sfm_query_int64(psprintf("SELECT count(*) FROM %s WHERE %s IS DISTINCT FROM (%s)",
-										 table->foreign_table, quote_identifier(column->target),
-										 column->generated_sql), &isnull);
-	if (different > 0)
-		*why = psprintf("PostgreSQL computes another value in %lld rows", (long long) different);
-	return different == 0;
-}
-
-/*
  * Decides for each generated column whether the target computes it; before CREATE
  * TABLE, and again when types have changed.
  */
@@ -191,17 +198,7 @@ sfm_plan_generated(SfmPlan *plan, SfmPlanTable *table)
 	if (!any)
 		return;
 	translate_all_generated(plan, table);
-	if (plan->staging)
-		sfm_staging_add(plan, table);
+	sfm_check_generated(plan, table);
 	for (int i = 0; i < table->ncolumns; i++)
-	{
-		SfmPlanColumn *column = &table->columns[i];
-
-		if (column->generated_sql == NULL)
-			continue;
-		if (plan->staging && !computes_the_same(table, column, &column->generated_why))
-			column->generated_sql = NULL;
-		else
-			column->target_generated = true;
-	}
+		table->columns[i].target_generated = table->columns[i].generated_sql != NULL;
 }

@@ -87,7 +87,7 @@ index_expression(SfmTranslateScope *scope, const SfmPlanTable *table, const SfmI
 		return NULL;
 	}
 	if (!sfm_translate_index_term(sfm_scope_source(scope), sfm_scope_table(scope, table),
-								  column->expr, column->collation, &result, &error))
+								  column->expr, column->collation, index->unique, &result, &error))
 	{
 		*why = psprintf("Its expression is not translated: %s.", sfm_translate_reason(&error));
 		return NULL;
@@ -164,9 +164,12 @@ add_folded_index(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table, S
 	sfm_translated(object, folding_note());
 }
 
-static bool
-key_holds_null(const SfmPlanTable *table, const SfmTable *source)
+/* Whether a column of the primary key holds NULL, which SQLite allows. */
+bool
+sfm_key_holds_null(const SfmPlanTable *table)
 {
+	const SfmTable *source = table->source;
+
 	for (int i = 0; i < source->nkeys; i++)
 	{
 		SfmPlanColumn *column = sfm_plan_column(table, source->keys[i]);
@@ -221,11 +224,12 @@ plan_primary_key(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 		sfm_leave_out(object, "One of its columns is left out.");
 		return;
 	}
-	object->source_sql = psprintf("PRIMARY KEY (%s)", columns);
+	object->source_sql = psprintf("PRIMARY KEY (%s)",
+								  sfm_source_columns(source, source->nkeys, source->keys));
 	object->index = index;
 	object->phase = SFM_PHASE_KEY;
 	object->constraint = key_name(plan, table, constraint, 0, NULL, "pkey");
-	if (key_holds_null(table, source))
+	if (sfm_key_holds_null(table))
 	{
 		object->target_sql = psprintf("CREATE UNIQUE INDEX %s ON %s (%s)",
 									  quote_identifier(object->constraint), table->qualified, columns);
@@ -291,7 +295,8 @@ plan_unique(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table, const 
 		sfm_leave_out(object, "One of its columns is left out.");
 		return;
 	}
-	object->source_sql = psprintf("UNIQUE (%s)", columns);
+	object->source_sql = psprintf("UNIQUE (%s)",
+								  sfm_source_columns(table->source, index->ncolumns, numbers));
 	object->index = index;
 	if (repeats_key(table->source, index))
 	{

@@ -62,7 +62,8 @@ leave_view_out(Views *views, SfmObject *object, const char *why)
 {
 	sfm_leave_out(object, why);
 	views->plan->notes = lappend(views->plan->notes,
-								 psprintf("View %s is left out: %s", object->name, why));
+								 psprintf("View %s is left out: %s",
+										  sfm_name_to_server(object->name), why));
 }
 
 /* Identifiers for the result columns, quoted and separated. */
@@ -80,19 +81,8 @@ name_result(Views *views, SfmTranslateRelation *relation)
 											   views->plan->options->identifiers, NULL));
 		appendStringInfo(&buf, "%s%s", i ? ", " : "", relation->columns[i].sql);
 	}
+	sfm_namespace_free(names);
 	return buf.data;
-}
-
-static SfmObject *
-add_view_object(Views *views, const SfmTable *source)
-{
-	SfmObject  *object = palloc0(sizeof(SfmObject));
-
-	object->kind = "view";
-	object->source_table = object->name = source->name;
-	object->source_sql = source->sql;
-	views->plan->objects = lappend(views->plan->objects, object);
-	return object;
 }
 
 /* Why a view is not even tried, or NULL. */
@@ -134,7 +124,7 @@ translate_view(Views *views, View *view)
 		if (sql == NULL)
 			why = psprintf("It is not translated: %s.", sfm_translate_reason(&error));
 	}
-	object = add_view_object(views, source);
+	object = sfm_add_view(plan, source);
 	if (why)
 	{
 		leave_view_out(views, object, why);
@@ -179,5 +169,7 @@ sfm_plan_views(SfmPlan *plan, SfmTranslateScope *scope)
 	foreach(lc, views.views)
 		if (!((View *) lfirst(lc))->begun)
 			translate_view(&views, lfirst(lc));
+	foreach(lc, views.views)
+		sfm_plan_triggers(plan, NULL, ((View *) lfirst(lc))->source);
 	sfm_scope_views(scope, NULL, NULL);
 }

@@ -166,7 +166,7 @@ plan_column_types(SfmPlan *plan, SfmPlanTable *table)
 			object->table = table;
 			leave_out(object, "The argument \"types\" skips it.");
 			sfm_note(table, "Column %s is left out, as the argument \"types\" asks.",
-					 column->source->name);
+					 sfm_name_to_server(column->source->name));
 			continue;
 		}
 		if (!column->fixed)
@@ -189,7 +189,8 @@ plan_column_types(SfmPlan *plan, SfmPlanTable *table)
 	if (kept == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("no column of table \"%s\" is left to migrate", table->source->name)));
+				 errmsg("no column of table \"%s\" is left to migrate",
+						sfm_name_to_server(table->source->name))));
 }
 
 static bool
@@ -219,7 +220,8 @@ plan_identity(SfmPlan *plan, SfmPlanTable *table)
 	if (!column->identity && !column->counts)
 		return;
 	default_name = makeObjectName(table->target, column->target, "seq");
-	name = sfm_namespace_add_identifier(plan->relations, default_name, NULL);
+	name = sfm_namespace_add_identifier(plan->relations,
+										sfm_object_name(table->target, column->target, "seq"), NULL);
 	if (strcmp(name, default_name) != 0)
 		column->sequence = name;
 }
@@ -252,9 +254,11 @@ plan_table(SfmPlan *plan, const SfmTable *source)
 										   plan->options->identifiers, &changes);
 		if (changes)
 			sfm_note(table, "Column %s is named %s, since its name %s.",
-					 quote_identifier(column->source->name), quote_identifier(column->target),
+					 quote_identifier(sfm_name_to_server(column->source->name)),
+					 quote_identifier(column->target),
 					 sfm_name_changes_text(changes));
 	}
+	sfm_namespace_free(names);
 	return table;
 }
 
@@ -267,7 +271,7 @@ plan_left_out(SfmPlan *plan, const SfmTable *source, bool chosen)
 	SfmObject  *object;
 
 	if (source->kind == SFM_REL_VIEW && chosen)
-		return;					/* objects.c */
+		return;					/* objects_view.c */
 	object = add_object(plan, kind, source->name, source->name, source->sql);
 	if (!chosen)
 		leave_out(object, "It was not chosen by the arguments \"include\" and \"exclude\".");
@@ -369,14 +373,15 @@ check_limits(const SfmPlan *plan)
 			ereport(ERROR,
 					(errcode(ERRCODE_TOO_MANY_COLUMNS),
 					 errmsg("table \"%s\" has %d columns, and PostgreSQL's tables can have at most %d",
-							table->source->name, table->ncolumns, MaxHeapAttributeNumber),
+							sfm_name_to_server(table->source->name), table->ncolumns,
+							MaxHeapAttributeNumber),
 					 errhint("Leave columns out by \"types\" with \"skip\", or the table by \"exclude\".")));
 		for (int i = 0; i < table->ncolumns; i++)
 			if (strlen(table->columns[i].source->name) > MAX_COLUMN_NAME)
 				ereport(ERROR,
 						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						 errmsg("the name of column %d of table \"%s\" is too long", i + 1,
-								table->source->name),
+								sfm_name_to_server(table->source->name)),
 						 errdetail("It has %zu bytes; at most %d can be read through a foreign table.",
 								   strlen(table->columns[i].source->name), MAX_COLUMN_NAME),
 						 errhint("Rename it in the source, or leave the table out by \"exclude\".")));

@@ -185,6 +185,7 @@ sfm_load_fast(Oid relid, const char *select, SfmScanSink *sink, const bool *not_
 {
 	LoadReceiver *receiver = palloc0(sizeof(LoadReceiver));
 	SPIExecuteOptions options = {0};
+	MemoryContext mcxt = CurrentMemoryContext;
 	int64		rows;
 	int			rc;
 
@@ -202,6 +203,7 @@ sfm_load_fast(Oid relid, const char *select, SfmScanSink *sink, const bool *not_
 	rc = SPI_execute_extended(select, &options);
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(rc));
+	MemoryContextSwitchTo(mcxt);
 	rows = receiver->rows;
 	load_destroy((DestReceiver *) receiver);
 	return rows;

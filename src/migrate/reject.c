@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
 #include "common/shortest_dec.h"
 #include <math.h>
 #include "executor/spi.h"
@@ -19,7 +21,6 @@
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -51,43 +52,60 @@ append_hex(StringInfo buf, const char *bytes, int len)
 	appendStringInfoChar(buf, '"');
 }
 
-/* Whether JSON can hold the text: valid UTF-8 without a NUL. */
-static bool
-is_json_text(const SfmValue *value, int len)
+/*
+ * The first bytes of a text as jsonb can hold them, in the database's encoding; NULL
+ * where it cannot: no valid text, a NUL byte, a character that the encoding lacks.
+ */
+static char *
+json_text(const SfmValue *value, int len)
 {
-	return value->cls == SFM_TEXT && !value->bad_encoding &&
-		memchr(value->u.p, '\0', len) == NULL &&
-		pg_encoding_verifymbstr(PG_UTF8, value->u.p, len) == len;
+	SfmValue	head = *value;
+	const char *text = value->u.p;
+
+	head.len = len;
+	if (value->cls != SFM_TEXT || !sfm_valid_utf8(&head) || !sfm_utf8_to_database(&text, &len))
+		return NULL;
+	return pnstrdup(text, len);
+}
+
+/* SHA-256 where the bytes are: a value may be longer than what palloc() gives. */
+static void
+sha256_hex(const char *bytes, int len, char *hex)
+{
+	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+
+	if (pg_cryptohash_init(context) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) bytes, len) < 0 ||
+		pg_cryptohash_final(context, digest, sizeof(digest)) < 0)
+		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(context));
+	pg_cryptohash_free(context);
+	hex[hex_encode((const char *) digest, sizeof(digest), hex)] = '\0';
 }
 
 static void
 append_bytes(StringInfo buf, const SfmValue *value)
 {
 	int			shown = value->len;
-	const char *text;
-	int			len;
+	char	   *text;
 
 	if (shown > MAX_SHOWN)
 		shown = value->cls == SFM_TEXT && !value->bad_encoding ?
 			pg_encoding_mbcliplen(PG_UTF8, value->u.p, value->len, MAX_SHOWN) : MAX_SHOWN;
-	text = value->u.p;
-	len = shown;
-	if (is_json_text(value, shown) && sfm_utf8_to_database(&text, &len))
+	text = json_text(value, shown);
+	if (text)
 	{
 		appendStringInfoString(buf, "\"value\": ");
-		escape_json(buf, pnstrdup(text, len));
+		escape_json(buf, text);
 	}
 	else
 		append_hex(buf, value->u.p, shown);
 	if (shown < value->len)
 	{
-		bytea	   *whole = cstring_to_text_with_len(value->u.p, value->len);
-		bytea	   *hash = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(whole)));
-		char		hex[65];
+		char		hex[2 * PG_SHA256_DIGEST_LENGTH + 1];
 
-		hex[hex_encode(VARDATA_ANY(hash), VARSIZE_ANY_EXHDR(hash), hex)] = '\0';
+		sha256_hex(value->u.p, value->len, hex);
 		appendStringInfo(buf, ", \"length\": %d, \"sha256\": \"%s\"", value->len, hex);
-		pfree(whole);
 	}
 }
 
@@ -359,6 +377,7 @@ reject_query(SfmPlan *plan, SfmPlanTable *table, const char *query, const char *
 	if (receiver.by_rowid)
 		sfm_finalize(receiver.by_rowid);
 	MemoryContextDelete(receiver.row_context);
+	sfm_rowhash_free(receiver.hash);
 
 	/*
 	 * The hash is that of the row as the target has it: had it arrived altered, the sums
@@ -453,28 +472,26 @@ sfm_reject_write(SPIPlanPtr insert, int64 migration_id, SfmPlanTable *table,
 				 const char *migrated_by)
 {
 	TupleTableSlot *slot;
+	Datum		values[6];
 
 	if (table->rejects == NULL)
 		return;
+	values[0] = Int64GetDatum(migration_id);
+	values[1] = CStringGetTextDatum(sfm_name_to_server(table->source->name));
+	values[5] = CStringGetTextDatum(migrated_by);
 	slot = MakeSingleTupleTableSlot(reject_desc(), &TTSOpsMinimalTuple);
 	while (tuplestore_gettupleslot(table->rejects, true, false, slot))
 	{
-		Datum		values[6];
 		char		nulls[7] = "      ";
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
-		values[0] = Int64GetDatum(migration_id);
-		values[1] = CStringGetTextDatum(sfm_name_to_server(table->source->name));
 		values[2] = slot->tts_values[0];
 		nulls[2] = slot->tts_isnull[0] ? 'n' : ' ';
 		values[3] = slot->tts_values[1];
 		values[4] = slot->tts_values[2];
-		values[5] = CStringGetTextDatum(migrated_by);
 		if (SPI_execute_plan(insert, values, nulls, false, 0) != SPI_OK_INSERT)
 			elog(ERROR, "could not write sqlite_mig.rejected_row");
-		pfree(DatumGetPointer(values[1]));
-		pfree(DatumGetPointer(values[5]));
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(table->rejects);

@@ -10,7 +10,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -77,102 +76,46 @@ sfm_report_row(ReturnSetInfo *rsinfo, const SfmPlan *plan, const SfmPlanTable *t
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* A foreign key that an index serves. */
-typedef struct IndexedKey
+static bool
+has_planned_primary_key(const SfmPlanTable *table)
 {
-	Oid			relid;
-	NameData	constraint;		/* padded with zeros */
-} IndexedKey;
-
-static void
-fill_indexed_key(IndexedKey *key, Oid relid, const char *constraint)
-{
-	memset(key, 0, sizeof(*key));
-	key->relid = relid;
-	namestrcpy(&key->constraint, constraint);
-}
-
-/*
- * The plan's foreign keys of which an index begins with the columns.  One query for
- * all: planning it costs more than answering it.
- */
-static HTAB *
-indexed_keys(SfmPlan *plan)
-{
-	HASHCTL		control = {0};
-	HTAB	   *keys;
-	StringInfoData relids;
 	ListCell   *lc;
 
-	control.keysize = control.entrysize = sizeof(IndexedKey);
-	control.hcxt = CurrentMemoryContext;
-	keys = hash_create("SQLite foreign keys", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	initStringInfo(&relids);
-	foreach(lc, plan->tables)
-		appendStringInfo(&relids, "%s%u", relids.len ? "," : "",
-						 ((SfmPlanTable *) lfirst(lc))->relid);
-	if (SPI_execute(psprintf("SELECT c.conrelid::bigint, c.conname::text FROM pg_constraint c"
-							 " WHERE c.contype = 'f' AND c.conrelid = ANY ('{%s}'::oid[])"
-							 " AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL"
-							 "   AND (i.indkey::int2[])[0:array_length(c.conkey, 1) - 1] @> c.conkey)",
-							 relids.data), false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read foreign keys");
-	for (uint64 i = 0; i < SPI_processed; i++)
+	foreach(lc, table->indexes)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		IndexedKey	key;
-		bool		isnull;
+		const SfmObject *object = lfirst(lc);
 
-		fill_indexed_key(&key, (Oid) DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull)),
-						 SPI_getvalue(row, SPI_tuptable->tupdesc, 2));
-		(void) hash_search(keys, &key, HASH_ENTER, NULL);
+		if (strcmp(object->kind, "primary key") == 0 && object->target_sql)
+			return !sfm_key_holds_null(table);
 	}
-	SPI_freetuptable(SPI_tuptable);
-	return keys;
+	return false;
 }
 
-/* A foreign key's columns are best indexed; SQLite files often have no such index. */
-static void
-note_unindexed_foreign_keys(SfmPlan *plan)
+/* Whether a publication covers the table, and its rows have nothing that identifies them. */
+static bool
+lacks_identity(const SfmPlanTable *table)
 {
-	HTAB	   *indexed = indexed_keys(plan);
-	ListCell   *lc;
+	bool		isnull;
 
-	foreach(lc, plan->objects)
-	{
-		SfmObject  *object = lfirst(lc);
-		StringInfoData columns;
-		IndexedKey	key;
-		bool		found;
-
-		if (object->fk == NULL || object->status == SFM_OBJECT_LEFT_OUT || object->target_sql == NULL)
-			continue;
-		fill_indexed_key(&key, object->table->relid, object->constraint);
-		(void) hash_search(indexed, &key, HASH_FIND, &found);
-		if (found)
-			continue;
-		initStringInfo(&columns);
-		for (int i = 0; i < object->fk->ncolumns; i++)
-			appendStringInfo(&columns, "%s%s", i ? ", " : "",
-							 quote_identifier(sfm_plan_column(object->table, object->fk->columns[i])->target));
-		sfm_note(object->table, "No index begins with the columns of foreign key %s; deleting from %s then reads the whole table. To add one: CREATE INDEX ON %s (%s)",
-				 quote_identifier(object->constraint), object->parent->qualified,
-				 object->table->qualified, columns.data);
-	}
-	hash_destroy(indexed);
+	/* a table that a dry run only plans is covered by what takes all in */
+	if (table->plan->options->dry_run && !table->exists)
+		return !has_planned_primary_key(table) &&
+			sfm_query_int64(psprintf("SELECT count(*) FROM pg_publication p WHERE p.puballtables OR EXISTS"
+									 " (SELECT FROM pg_publication_namespace n JOIN pg_namespace s ON s.oid = n.pnnspid"
+									 "   WHERE n.pnpubid = p.oid AND s.nspname = %s)",
+									 sfm_literal(table->plan->options->target_schema)), &isnull) > 0;
+	return sfm_query_int64(psprintf("SELECT count(*) FROM pg_class c WHERE c.oid = %u AND c.relkind IN ('r', 'p')"
+								 " AND (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS"
+								 "      (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))"
+								 " AND EXISTS (SELECT FROM pg_publication_tables t WHERE t.schemaname = c.relnamespace::regnamespace::text"
+								 "             AND t.tablename = c.relname)", table->relid), &isnull) > 0;
 }
 
 /* A table under a publication needs an identity for its UPDATEs and DELETEs. */
 static void
 note_replica_identity(SfmPlanTable *table)
 {
-	bool		isnull;
-
-	if (sfm_query_int64(psprintf("SELECT count(*) FROM pg_class c WHERE c.oid = %u AND c.relkind IN ('r', 'p')"
-								 " AND (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS"
-								 "      (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))"
-								 " AND EXISTS (SELECT FROM pg_publication_tables t WHERE t.schemaname = c.relnamespace::regnamespace::text"
-								 "             AND t.tablename = c.relname)", table->relid), &isnull) > 0)
+	if (lacks_identity(table))
 		sfm_note(table, "A publication covers the table, which has no primary key: UPDATE and DELETE will fail until it has one or ALTER TABLE %s REPLICA IDENTITY FULL is run.",
 				 table->qualified);
 }
@@ -186,9 +129,18 @@ note_date_range(SfmPlanTable *table)
 		Oid			output;
 		bool		is_varlena;
 
-		if (!column->seen.has_minmax || !column->target_dates.known)
+		if (!column->seen.has_minmax ||
+			(!column->target_dates.known && !table->plan->options->dry_run))
 			continue;
 		getTypeOutputInfo(column->type.typid, &output, &is_varlena);
+		if (table->plan->options->dry_run)
+		{
+			sfm_note(table, "Column %s runs from %s to %s in the source.",
+					 quote_identifier(column->target),
+					 OidOutputFunctionCall(output, column->seen.min),
+					 OidOutputFunctionCall(output, column->seen.max));
+			continue;
+		}
 		sfm_note(table, "Column %s runs from %s to %s in the source, and from %s to %s here.",
 				 quote_identifier(column->target),
 				 OidOutputFunctionCall(output, column->seen.min),
@@ -198,7 +150,7 @@ note_date_range(SfmPlanTable *table)
 	}
 }
 
-/* What a DBA would look at next; at the end of the run. */
+/* What a DBA would look at next; at the end of the run, or of the dry run. */
 void
 sfm_final_notes(SfmPlan *plan)
 {
@@ -206,7 +158,7 @@ sfm_final_notes(SfmPlan *plan)
 	bool		has_publication;
 	bool		isnull;
 
-	note_unindexed_foreign_keys(plan);
+	sfm_note_unindexed_keys(plan);
 	has_publication = sfm_query_int64("SELECT count(*) FROM pg_publication", &isnull) > 0;
 	foreach(lc, plan->tables)
 	{

@@ -121,7 +121,7 @@ load_again(SfmPlan *plan)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("table \"%s\" holds NULLs that its first reading did not meet",
-						table->source->name)));
+						sfm_name_to_server(table->source->name))));
 	}
 }
 
@@ -366,12 +366,14 @@ dry_run(SfmPlan *plan)
 		if (!table->exists)
 			sfm_plan_defaults(plan, table);
 		table->target_rows = table->source_rows - table->rejected_rows;
-		table->has_sequence = sfm_identity_column(table) != NULL;
-		table->sequence_value = sfm_source_reached(plan, table);
 	}
 	sfm_plan_objects(plan);
+	sfm_foresee_checks(plan);
 	sfm_plan_orphans(plan);
+	for (int i = 0; i < list_length(plan->tables); i++)
+		sfm_foresee_sequence(plan, list_nth(plan->tables, i));
 	sfm_plan_misfit_notes(plan);
+	sfm_final_notes(plan);
 }
 
 static void
@@ -461,6 +463,7 @@ sfm_migrate(FunctionCallInfo fcinfo)
 		run_plan(plan);
 	}
 	report(rsinfo, plan);
+	sfm_source_keys_drop(plan);
 	sfm_source_close(source);
 	sfm_progress_end();
 	SPI_finish();

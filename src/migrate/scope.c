@@ -250,6 +250,38 @@ find_form(void *arg, const SfmTranslateColumn *column)
 	return origin->form;
 }
 
+/* Asks SQLite which JSON values a column has at a path. */
+static unsigned
+find_json_kinds(void *arg, const SfmTranslateColumn *column, const char *path)
+{
+	SfmTranslateScope *scope = arg;
+	Origin	   *origin = column->origin;
+	unsigned	kinds = 0;
+	SfmStmt    *stmt;
+
+	if (origin == NULL)
+		return 0;
+	stmt = sfm_prepare(scope->plan->source->file,
+					   psprintf("SELECT DISTINCT json_type(s.%s, %s) FROM main.%s s WHERE s.%s IS NOT NULL",
+								sfm_quote_name(origin->column->source->name), sfm_quote_string(path),
+								sfm_quote_name(origin->table->source->name),
+								sfm_quote_name(origin->column->source->name)),
+					   origin->table->source->name);
+	while (sfm_step(stmt))
+	{
+		char	   *type = sfm_column_cstring(stmt, 0);
+
+		if (type == NULL || strcmp(type, "null") == 0)
+			continue;
+		kinds |= strcmp(type, "text") == 0 ? SFM_JSON_STRING :
+			strcmp(type, "real") == 0 ? SFM_JSON_REAL :
+			strcmp(type, "object") == 0 || strcmp(type, "array") == 0 ? SFM_JSON_CONTAINER :
+			SFM_JSON_INTEGER;
+	}
+	sfm_finalize(stmt);
+	return kinds;
+}
+
 /* A scope over the plan's tables; views come in by sfm_scope_views(). */
 SfmTranslateScope *
 sfm_scope_create(SfmPlan *plan)
@@ -259,6 +291,7 @@ sfm_scope_create(SfmPlan *plan)
 	scope->plan = plan;
 	scope->source.relation = find_relation;
 	scope->source.date_form = find_form;
+	scope->source.json_kinds = find_json_kinds;
 	scope->source.arg = scope;
 	return scope;
 }

@@ -235,7 +235,8 @@ refuse_listening(const SfmPlan *plan)
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("script() cannot express on_misfit => '%s', and column \"%s\" of table \"%s\" holds misfits",
 								column->on_misfit == SFM_MISFITS_NULL ? "null" : "reject",
-								column->source->name, table->source->name),
+								sfm_name_to_server(column->source->name),
+								sfm_name_to_server(table->source->name)),
 						 errhint("Use migrate(), or choose a type that holds them in \"types\".")));
 		}
 	}

@@ -240,6 +240,39 @@ sfm_source_reached(const SfmPlan *plan, const SfmPlanTable *table)
 	return reached;
 }
 
+/* What is said of a column whose sequence has no value left. */
+static void
+note_exhausted(SfmPlanTable *table, const char *column)
+{
+	sfm_note(table, "Column %s holds the last value of its sequence; no id is left for the next INSERT.",
+			 quote_identifier(column));
+}
+
+/* What is said of a table whose row in sqlite_sequence was passed over. */
+static void
+note_odd_count(SfmPlanTable *table)
+{
+	sfm_note(table, "Its row in sqlite_sequence holds no integer and was ignored.");
+}
+
+/* For dry_run: what sfm_set_sequence() will do for a table that is created. */
+void
+sfm_foresee_sequence(SfmPlan *plan, SfmPlanTable *table)
+{
+	SfmPlanColumn *column = sfm_identity_column(table) ? sfm_identity_column(table) :
+		sfm_counting_column(table);
+
+	if (table->status == SFM_STATUS_SKIPPED || column == NULL)
+		return;
+	table->has_sequence = true;
+	table->sequence_value = sfm_source_reached(plan, table);
+	if (table->source->odd_count)
+		note_odd_count(table);
+	if (table->sequence_value >= (column->type.kind == SFM_KIND_INT2 ? PG_INT16_MAX :
+								  column->type.kind == SFM_KIND_INT4 ? PG_INT32_MAX : PG_INT64_MAX))
+		note_exhausted(table, column->target);
+}
+
 static int
 by_relid(const ListCell *a, const ListCell *b)
 {
@@ -292,8 +325,11 @@ static bool
 rows_reached(const SfmPlan *plan, const SfmPlanTable *table, const OwnedSequence *sequence,
 			 bool is_rowid, int64 *reached)
 {
-	/* All rows of the source are there: SQLite knows its greatest rowid without a search. */
-	if (is_rowid && sequence->fresh && table->loaded && table->rejected_rows == 0)
+	/*
+	 * SQLite knows its greatest rowid without a search.  It may be that of a row that was
+	 * rejected, which can still be mended and inserted.
+	 */
+	if (is_rowid && sequence->fresh && table->loaded)
 		return greatest_rowid(plan->source->file, table->source, reached);
 	return column_reached(sequence, reached);
 }
@@ -328,10 +364,9 @@ sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table)
 		if (is_rowid && reached.up && table->source->counted)
 			note_reached(&reached, table->source->count);
 		if (is_rowid && reached.up && table->source->odd_count)
-			sfm_note(table, "Its row in sqlite_sequence holds no integer and was ignored.");
+			note_odd_count(table);
 		if (!advance(sequence, &reached, &old, &value))
-			sfm_note(table, "Column %s holds the last value of its sequence; no id is left for the next INSERT.",
-					 quote_identifier(sequence->column));
+			note_exhausted(table, sequence->column);
 		if (is_rowid || !table->has_sequence)
 		{
 			table->has_sequence = true;

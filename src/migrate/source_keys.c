@@ -26,7 +26,7 @@ typedef struct Filler
 } Filler;
 
 static void
-put_row(void *arg, const SfmValue *values)
+put_row(void *arg, const int64 *rowid, const SfmValue *values)
 {
 	Filler	   *filler = arg;
 
@@ -112,9 +112,9 @@ read_keys(SfmPlan *plan, SfmPlanTable *table)
 	sfm_keyset_finish(filler.set);
 }
 
-/* Reads them for all existing targets that are loaded; anew where they were read. */
+/* Forgets them; their temporary files with them. */
 void
-sfm_source_keys_read(SfmPlan *plan)
+sfm_source_keys_drop(SfmPlan *plan)
 {
 	ListCell   *lc;
 
@@ -125,6 +125,20 @@ sfm_source_keys_read(SfmPlan *plan)
 		if (table->keys)
 			sfm_keyset_drop(table->keys);
 		table->keys = NULL;
+	}
+}
+
+/* Reads them for all existing targets that are loaded; anew where they were read. */
+void
+sfm_source_keys_read(SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	sfm_source_keys_drop(plan);
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
 		if (sfm_target_is_loaded(plan, table))
 			read_keys(plan, table);
 	}

@@ -19,14 +19,23 @@
 
 #include "sfm_migrate.h"
 
+/* SPI_execute(), which else leaves its own memory context as the current one. */
+static void
+execute(const char *sql, long limit)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	int			rc = SPI_execute(sql, false, limit);
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	MemoryContextSwitchTo(mcxt);
+}
+
 /* Runs one statement and forgets its rows.  Errors are PostgreSQL's. */
 void
 sfm_exec(const char *sql)
 {
-	int			rc = SPI_execute(sql, false, 0);
-
-	if (rc < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	execute(sql, 0);
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -95,6 +104,22 @@ sfm_in_subtransaction(bool (*work) (void *arg), void *arg)
 		ReThrowError(error);
 }
 
+static bool
+try_work(bool (*work) (void *arg), void *arg, int *sqlstate, char **message)
+{
+	ErrorData  *error = sfm_subtransaction(work, arg);
+
+	if (error == NULL)
+		return true;
+	if (!costs_only_itself(error->sqlerrcode))
+		ReThrowError(error);
+	*sqlstate = error->sqlerrcode;
+	*message = error->detail ?
+		psprintf("%s (%s)", error->message, error->detail) : pstrdup(error->message);
+	FreeErrorData(error);
+	return false;
+}
+
 /*
  * The same; false when it failed in a way that concerns it alone.  Any other error is
  * raised.
@@ -112,6 +137,17 @@ sfm_try(bool (*work) (void *arg), void *arg)
 	return false;
 }
 
+/*
+ * The same; then *message (palloc'd, with the detail) says why it failed.
+ */
+bool
+sfm_try_work(bool (*work) (void *arg), void *arg, char **message)
+{
+	int			sqlstate;
+
+	return try_work(work, arg, &sqlstate, message);
+}
+
 static bool
 exec_work(void *arg)
 {
@@ -127,28 +163,16 @@ exec_work(void *arg)
 bool
 sfm_try_exec(const char *sql, int *sqlstate, char **message)
 {
-	ErrorData  *error = sfm_subtransaction(exec_work, unconstify(char *, sql));
-
-	if (error == NULL)
-		return true;
-	if (!costs_only_itself(error->sqlerrcode))
-		ReThrowError(error);
-	*sqlstate = error->sqlerrcode;
-	*message = error->detail ?
-		psprintf("%s (%s)", error->message, error->detail) : pstrdup(error->message);
-	FreeErrorData(error);
-	return false;
+	return try_work(exec_work, unconstify(char *, sql), sqlstate, message);
 }
 
 /* The first column of a query's first row as bigint; no row counts as NULL. */
 int64
 sfm_query_int64(const char *sql, bool *isnull)
 {
-	int			rc = SPI_execute(sql, false, 1);
 	int64		result = 0;
 
-	if (rc < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	execute(sql, 1);
 	*isnull = true;
 	if (SPI_processed > 0)
 		result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull));
@@ -160,11 +184,9 @@ sfm_query_int64(const char *sql, bool *isnull)
 char *
 sfm_query_text(const char *sql)
 {
-	int			rc = SPI_execute(sql, false, 1);
 	char	   *result = NULL;
 
-	if (rc < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	execute(sql, 1);
 	if (SPI_processed > 0)
 		result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	SPI_freetuptable(SPI_tuptable);
@@ -175,23 +197,16 @@ sfm_query_text(const char *sql)
 List *
 sfm_query_rows(const char *sql)
 {
-	MemoryContext mcxt = CurrentMemoryContext;
 	List	   *result = NIL;
 
-	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "query failed: %s", sql);
-	MemoryContextSwitchTo(mcxt);
+	execute(sql, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		int			n = SPI_tuptable->tupdesc->natts;
 		char	  **row = palloc(sizeof(char *) * n);
 
 		for (int j = 0; j < n; j++)
-		{
-			char	   *value = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, j + 1);
-
-			row[j] = value ? MemoryContextStrdup(mcxt, value) : NULL;
-		}
+			row[j] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, j + 1);
 		result = lappend(result, row);
 	}
 	SPI_freetuptable(SPI_tuptable);

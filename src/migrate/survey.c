@@ -14,13 +14,13 @@ typedef struct RejectCounter
 	SfmSurveyColumn *columns;
 	int64		misfits;		/* of columns that reject, so far */
 	int64		rows;			/* with at least one of them */
-	void		(*row) (void *arg, const SfmValue *values);
+	void		(*row) (void *arg, const int64 *rowid, const SfmValue *values);
 	void	   *arg;
 } RejectCounter;
 
 /* A row with several misfits is rejected once. */
 static void
-count_rejects(void *arg, const SfmValue *values)
+count_rejects(void *arg, const int64 *rowid, const SfmValue *values)
 {
 	RejectCounter *counter = arg;
 	int64		misfits = 0;
@@ -29,10 +29,13 @@ count_rejects(void *arg, const SfmValue *values)
 		if (counter->table->columns[i].on_misfit == SFM_MISFITS_REJECT)
 			misfits += counter->columns[i].misfits.n;
 	if (misfits > counter->misfits)
+	{
 		counter->rows++;
+		sfm_foresee_reject(counter->table, rowid, values);
+	}
 	counter->misfits = misfits;
 	if (counter->row)
-		counter->row(counter->arg, values);
+		counter->row(counter->arg, rowid, values);
 }
 
 /*
@@ -41,7 +44,7 @@ count_rejects(void *arg, const SfmValue *values)
  */
 void
 sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
-				 void (*row) (void *arg, const SfmValue *values), void *arg)
+				 void (*row) (void *arg, const int64 *rowid, const SfmValue *values), void *arg)
 {
 	SfmSurveyColumn *columns = palloc0(sizeof(SfmSurveyColumn) * table->ncolumns);
 	RejectCounter counter = {table, columns, 0, 0, row, arg};
@@ -88,13 +91,22 @@ sfm_plan_survey(SfmPlan *plan)
 	}
 	if (!sfm_plan_widen(plan))
 		return;
-	/* How values will be spelled in a type that was found only now is not known. */
+	/*
+	 * How values will be spelled in a type or reading that was found only now is not
+	 * known, nor the least and greatest: those that were noted are of the planned type.
+	 */
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
 
 		for (int i = 0; i < table->ncolumns; i++)
-			if (table->columns[i].type.typid != table->columns[i].planned.typid)
-				table->columns[i].seen.spelled = 0;
+		{
+			SfmPlanColumn *column = &table->columns[i];
+
+			if (column->type.typid != column->planned.typid)
+				column->seen.spelled = 0;
+			if (sfm_is_retyped(column))
+				column->seen.has_minmax = false;
+		}
 	}
 }

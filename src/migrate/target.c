@@ -318,7 +318,8 @@ match_table(const SfmPlan *plan, SfmPlanTable *table, StringInfo problems)
 		{
 			if (!skipped_by_rule(plan, table, column))
 				appendStringInfo(problems, "%sTable %s has no column for \"%s\".",
-								 problems->len ? " " : "", table->qualified, column->source->name);
+								 problems->len ? " " : "", table->qualified,
+								 sfm_name_to_server(column->source->name));
 			continue;
 		}
 		attr = TupleDescAttr(desc, att);

@@ -15,7 +15,6 @@
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -110,61 +109,17 @@ read_columns(const VerifyRun *run, const SfmTable *table, bool created, int *n)
 	return columns;
 }
 
-/* The rows that the run kept out of one table. */
-typedef struct Rejects
-{
-	HTAB	   *rowids;			/* keys: int64 */
-	int64		without_rowid;	/* how many have none to tell them by */
-	int64		skipped;		/* met while reading the source */
-} Rejects;
-
-static Rejects *
-read_rejects(const VerifyRun *run, const SfmTable *table)
-{
-	Rejects    *rejects = palloc0(sizeof(Rejects));
-	HASHCTL		ctl = {.keysize = sizeof(int64), .entrysize = sizeof(int64), .hcxt = CurrentMemoryContext};
-	List	   *rows = sfm_query_rows(psprintf("SELECT source_rowid FROM sqlite_mig.rejected_row"
-										   " WHERE migration_id = %lld AND source_table = %s",
-										   (long long) run->id, sfm_literal(sfm_name_to_server(table->name))));
-	ListCell   *lc;
-
-	rejects->rowids = hash_create("rejected rows", Max(list_length(rows), 16), &ctl,
-								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	foreach(lc, rows)
-	{
-		char	  **row = lfirst(lc);
-
-		if (row[0] == NULL)
-			rejects->without_rowid++;
-		else
-		{
-			int64		rowid = pg_strtoint64(row[0]);
-
-			(void) hash_search(rejects->rowids, &rowid, HASH_ENTER, NULL);
-		}
-	}
-	return rejects;
-}
-
-static bool
-was_rejected(Rejects *rejects, SfmStmt *stmt, bool has_rowid)
-{
-	int64		rowid;
-
-	if (!has_rowid || hash_get_num_entries(rejects->rowids) == 0)
-		return false;
-	rowid = sfm_column_int64(stmt, 0);
-	return hash_search(rejects->rowids, &rowid, HASH_FIND, NULL) != NULL;
-}
-
 /*
- * Rows and, unless it is NULL, sum of the source; a value that the run's type cannot hold
- * is noted.  keys, unless NULL, receives the keys of the rows that arrived.
+ * Rows and, unless it is NULL, sum of the source, without the rows that were rejected,
+ * whose number is returned; a value that the run's type cannot hold is noted.  keys, unless
+ * NULL, receives the keys of the rows that arrived.
  */
-static void
+static int64
 check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *columns,
-			 Rejects *rejects, SfmVerifyKeys *keys, SfmChecksum *sum, int64 *rows, List **notes)
+			 SfmRejected *rejected, SfmVerifyKeys *keys, SfmChecksum *sum, int64 *rows, List **notes)
 {
+	char	   *sql;
+	int64		skipped = 0;
 	const char **names = palloc(sizeof(char *) * n);
 	SfmType    *types = palloc(sizeof(SfmType) * n);
 	bool	   *null_misfits = palloc(sizeof(bool) * n);
@@ -182,7 +137,11 @@ check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *co
 		null_misfits[i] = columns[i].null_misfits;
 	}
 	hash = sfm_rowhash_create(n, types);
-	stmt = sfm_prepare(file, sfm_select_sql(table, n, names, &has_rowid), table->name);
+	sql = sfm_select_sql(table, n, names, &has_rowid);
+	/* a table is read in the order of its rowids, but an index that covers the query is not */
+	if (has_rowid && rejected->with_rowid > 0)
+		sql = psprintf("%s ORDER BY 1", sql);
+	stmt = sfm_prepare(file, sql, table->name);
 	while (sfm_step(stmt))
 	{
 		int			bad;
@@ -190,15 +149,15 @@ check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *co
 		for (int i = 0; i < n; i++)
 			sfm_column(stmt, has_rowid ? i + 1 : i, &values[i]);
 		(*rows)++;
-		if (was_rejected(rejects, stmt, has_rowid))
+		if (has_rowid && sfm_rejected_has(rejected, sfm_column_int64(stmt, 0)))
 		{
-			rejects->skipped++;
+			skipped++;
 			continue;
 		}
 		bad = sfm_rowhash_add_source(hash, values, null_misfits, sum ? sum : &ignored);
-		if (bad >= 0 && rejects->skipped < hash_get_num_entries(rejects->rowids) + rejects->without_rowid)
+		if (bad >= 0 && skipped < rejected->with_rowid + rejected->without_rowid)
 		{
-			rejects->skipped++;
+			skipped++;
 			continue;
 		}
 		if (keys)
@@ -212,6 +171,8 @@ check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *co
 		}
 	}
 	sfm_finalize(stmt);
+	sfm_rowhash_free(hash);
+	return skipped;
 }
 
 /* Whether the run's rows are told from others by their keys; then keys are gathered. */
@@ -282,7 +243,8 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 	bool		verified;
 	bool		isnull;
 	List	   *notes = NIL;
-	Rejects    *rejects = read_rejects(run, table);
+	SfmRejected *rejected = sfm_rejected_open(run->id, sfm_name_to_server(table->name));
+	int64		skipped;
 	int			n;
 	VerifyColumn *columns = read_columns(run, table, created, &n);
 	SfmVerifyKeys *keys = begin_keys(run, target, n, columns);
@@ -291,12 +253,12 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 	bool		nulls[8] = {false};
 
 	if (checksum || keys)
-		check_source(file, table, n, columns, rejects, keys, checksum ? &source_sum : NULL,
-					 &source_rows, &notes);
+		skipped = check_source(file, table, n, columns, rejected, keys, checksum ? &source_sum : NULL,
+							   &source_rows, &notes);
 	else
 	{
 		source_rows = count_rows(file, table);
-		rejects->skipped = hash_get_num_entries(rejects->rowids) + rejects->without_rowid;
+		skipped = rejected->with_rowid + rejected->without_rowid;
 	}
 	query = target_query(target, n, columns, keys);
 	if (checksum)
@@ -308,7 +270,7 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 		sfm_verify_keys_end(keys);
 		notes = lappend(notes, "Compared by primary key: rows of the target that have other keys were not looked at.");
 	}
-	verified = source_rows == target_sum.rows + rejects->skipped &&
+	verified = source_rows == target_sum.rows + skipped &&
 		(!checksum || sfm_checksum_equal(&source_sum, &target_sum));
 	nulls[6] = method == SFM_METHOD_NONE;
 	if (!verified && run->among_others && keys == NULL && target_sum.rows > source_rows)
@@ -316,15 +278,17 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 		nulls[6] = true;
 		notes = lappend(notes, "The run put its rows among others, and no primary key tells them apart, so the table cannot be compared as a whole.");
 	}
-	else if (!verified && rejects->without_rowid > 0)
+	else if (!verified && rejected->without_rowid > 0)
 	{
 		nulls[6] = true;
 		notes = lappend(notes, "The run rejected rows that have no rowid to tell them by, so the table cannot be compared as a whole.");
 	}
 	else if (!verified)
-		notes = lappend(notes, source_rows != target_sum.rows + rejects->skipped ?
+		notes = lappend(notes, source_rows != target_sum.rows + skipped ?
 						"Source and target differ in their number of rows." :
 						"Source and target differ in at least one value.");
+
+	sfm_rejected_close(rejected);
 
 	values[0] = CStringGetTextDatum(sfm_name_to_server(table->name));
 	values[1] = CStringGetTextDatum(target);

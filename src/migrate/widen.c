@@ -18,11 +18,15 @@
 /* Most columns that the error about misfits lists. */
 #define MAX_LISTED 50
 
-static bool
-same_decision(const SfmType *a, const SfmType *b)
+/* Whether the column's type or reading is another than the planned one. */
+bool
+sfm_is_retyped(const SfmPlanColumn *column)
 {
-	return a->typid == b->typid && a->typmod == b->typmod &&
-		a->reading == b->reading && a->mixed == b->mixed;
+	const SfmType *a = &column->type;
+	const SfmType *b = &column->planned;
+
+	return a->typid != b->typid || a->typmod != b->typmod ||
+		a->reading != b->reading || a->mixed != b->mixed;
 }
 
 /* Whether the column's misfits have to be dealt with, and not by its policy in the scan. */
@@ -62,35 +66,59 @@ sfm_soft_apart(const SfmPlanColumn *column)
 	return !column->fixed && !column->soft_settled && column->on_misfit != SFM_MISFITS_WIDEN;
 }
 
-/*
- * Under error, null and reject: gives the column the type that the type table has for
- * its soft misfits, if there is one; what does not fit that is a misfit like others.
- */
-static void
-settle_soft(const SfmPlan *plan, SfmPlanColumn *column)
+/* The type for soft misfits, when it is one that the type table has for them. */
+static bool
+follow_soft(SfmPlanColumn *column, const SfmSeen *seen, const SfmMisfits *soft)
 {
 	StringInfoData why;
 	SfmType		found;
 
 	initStringInfo(&why);
-	found = sfm_widen(&column->planned, &column->seen, &column->soft, &why);
+	found = sfm_widen(&column->planned, seen, soft, &why);
+	if (!sfm_type_follows(&column->planned, &found))
+		return false;
+	column->type = found;
+	column->note = why.data;
+	return true;
+}
+
+/*
+ * Under error, null and reject: gives the column the type that the type table has for
+ * its soft misfits, if there is one for all of them, else for those that are texts:
+ * numbers without a reading and blobs that are no text do not keep a longer text or a
+ * time of day from it.  What does not fit the type is a misfit like others.
+ */
+static void
+settle_soft(const SfmPlan *plan, SfmPlanColumn *column)
+{
+	SfmSeen		texts_seen = column->seen;
+	SfmMisfits	texts = column->soft;
+	int64		left = column->soft.n;
+
 	column->soft_settled = true;
-	if (sfm_type_follows(&column->planned, &found))
-	{
-		column->type = found;
-		column->note = why.data;
+	if (follow_soft(column, &column->seen, &column->soft))
 		return;
+	for (int cls = SFM_INTEGER; cls < SFM_NCLASSES; cls++)
+	{
+		if (cls == SFM_TEXT)
+			continue;
+		texts.n -= texts.by_class[cls];
+		texts.by_class[cls] = texts_seen.n[cls] = 0;
 	}
+	texts.by_fit[SFM_MISFIT_READING] = texts.by_fit[SFM_MISFIT_CLASS] = 0;
+	texts.any_invalid_text = texts.any_number = false;
+	if (texts.n > 0 && follow_soft(column, &texts_seen, &texts))
+		left -= texts.n;
 	/* Where no second reading will count them, they are counted here. */
 	if (plan->options->dry_run)
 	{
-		int64		n = column->misfits.n + column->soft.n;
+		int64		n = column->misfits.n + left;
 
 		if (column->misfits.n == 0)
 			column->misfits = column->soft;
 		column->misfits.n = n;
 		if (column->on_misfit == SFM_MISFITS_NULL)
-			column->nulled += column->soft.n;
+			column->nulled += left;
 	}
 }
 
@@ -149,7 +177,7 @@ sfm_plan_widen(SfmPlan *plan)
 		{
 			SfmPlanColumn *column = &table->columns[i];
 
-			if (same_decision(&column->type, &column->planned))
+			if (!sfm_is_retyped(column))
 				continue;
 			table->dirty = true;
 			if (column->identity && column->type.kind != SFM_KIND_INT2 &&
@@ -195,7 +223,8 @@ sfm_plan_raise_misfits(const SfmPlan *plan)
 			if (n++ >= MAX_LISTED)
 				continue;
 			appendStringInfo(&detail, "%sTable \"%s\", column \"%s\": %lld of %lld values; the first, %s",
-							 n > 1 ? "\n" : "", table->source->name, column->source->name,
+							 n > 1 ? "\n" : "", sfm_name_to_server(table->source->name),
+							 sfm_name_to_server(column->source->name),
 							 (long long) m->n,
 							 (long long) (column->seen.n[SFM_INTEGER] + column->seen.n[SFM_REAL] +
 										  column->seen.n[SFM_TEXT] + column->seen.n[SFM_BLOB]),
@@ -232,7 +261,7 @@ sfm_plan_misfit_notes(SfmPlan *plan)
 		{
 			SfmPlanColumn *column = &table->columns[i];
 
-			if (!same_decision(&column->type, &column->planned) && column->note)
+			if (sfm_is_retyped(column) && column->note)
 				sfm_note(table, "Column %s: %s.", quote_identifier(column->target), column->note);
 			if (column->on_misfit == SFM_MISFITS_REJECT && column->misfits.n > 0)
 				sfm_note(table, "Column %s: %s rejected for what it holds there, see sqlite_mig.rejected_row.",

@@ -53,7 +53,7 @@ least_varlena(SfmKind kind, const SfmValue *value)
 }
 
 static void
-measure_row(void *arg, const SfmValue *values)
+measure_row(void *arg, const int64 *rowid, const SfmValue *values)
 {
 	RowWidth   *row = arg;
 	Size		width = 0;
@@ -115,7 +115,7 @@ check_table(SfmPlan *plan, const SfmPlanTable *table)
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("table \"%s\" has a row that is too wide for a page of PostgreSQL",
-					table->source->name),
+					sfm_name_to_server(table->source->name)),
 			 errdetail("Its widest row needs at least %zu bytes, and a row can have at most %zu.",
 					   row.widest, (Size) MaxHeapTupleSize),
 			 errhint("Choose narrower types in \"types\", leave columns out there with \"skip\", or leave the table out by \"exclude\".")));

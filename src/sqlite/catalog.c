@@ -56,16 +56,6 @@ typedef struct CatalogReader
 	HTAB	   *statistics;		/* by table: Statistics */
 } CatalogReader;
 
-/* Equal as SQLite compares names: ASCII letters fold, nothing else. */
-bool
-sfm_names_equal(const char *a, const char *b)
-{
-	for (; *a && *b; a++, b++)
-		if (pg_ascii_tolower((unsigned char) *a) != pg_ascii_tolower((unsigned char) *b))
-			return false;
-	return *a == *b;
-}
-
 /* Number of the column with that name; -1 when there is none. */
 int
 sfm_table_column(const SfmTable *table, const char *name)

@@ -107,6 +107,22 @@ throw_code(const char *path, int rc, const char *message, const char *table)
 			 hint ? errhint("%s", hint) : 0));
 }
 
+/* A value of a table that is longer than SQLite reads. */
+static void
+throw_too_big(SfmFile *file, const char *table)
+{
+	char	   *place = sfm_locate_too_big(file, table);
+
+	CHECK_FOR_INTERRUPTS();
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("could not read table \"%s\" of SQLite file \"%s\": a value is too long", table, file->path),
+			 place ? errdetail("It is in %s; values of up to %d bytes are read.", place,
+							   sqlite3_limit(file->db, SQLITE_LIMIT_LENGTH, -1))
+			 : errdetail("Values of up to %d bytes are read.", sqlite3_limit(file->db, SQLITE_LIMIT_LENGTH, -1)),
+			 errhint("Leave the column out by \"types\" with \"skip\", or shorten the value in the source.")));
+}
+
 /*
  * Raises what went wrong on an open file.  rc is the call's result code, table
  * the one being read, or NULL.
@@ -118,6 +134,8 @@ sfm_throw(SfmFile *file, int rc, const char *table)
 
 	if ((extended & 0xff) == (rc & 0xff))
 		rc = extended;
+	if ((rc & 0xff) == SQLITE_TOOBIG && table)
+		throw_too_big(file, table);
 	throw_code(file->path, rc, sqlite3_errmsg(file->db), table);
 	pg_unreachable();
 }

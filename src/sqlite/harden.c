@@ -94,6 +94,16 @@ function_is_dangerous(const char *name)
 	return false;
 }
 
+/* Not foreach(): a callback must not look for interrupts. */
+static bool
+function_is_refused(const SfmFile *file, const char *name)
+{
+	for (int i = 0; i < list_length(file->refused); i++)
+		if (pg_strcasecmp(name, list_nth(file->refused, i)) == 0)
+			return true;
+	return function_is_dangerous(name);
+}
+
 static int
 authorize(void *arg, int action, const char *a, const char *b, const char *database,
 		  const char *from)
@@ -115,7 +125,7 @@ authorize(void *arg, int action, const char *a, const char *b, const char *datab
 			 */
 			return a && strcmp(a, "sqlite_master") == 0 ? SQLITE_OK : SQLITE_DENY;
 		case SQLITE_FUNCTION:
-			return b && function_is_dangerous(b) ? SQLITE_DENY : SQLITE_OK;
+			return b && function_is_refused(arg, b) ? SQLITE_DENY : SQLITE_OK;
 		default:
 			return SQLITE_DENY;
 	}
@@ -138,6 +148,47 @@ static void
 unknown_collation(void *arg, sqlite3 *db, int encoding, const char *name)
 {
 	(void) sqlite3_create_collation_v2(db, name, encoding, NULL, compare_bytes, NULL);
+}
+
+static bool
+is_json_function(const char *name)
+{
+	return pg_strncasecmp(name, "json", 4) == 0 || strncmp(name, "->", 2) == 0;
+}
+
+/*
+ * SQLite 3.38 to 3.40 forgot to mark their JSON functions as innocuous: without trust
+ * in its schema, a file that has one in an index or generated column cannot be read
+ * at all.  There the authorizer stands in for the switch: it refuses every function
+ * that lacks the mark, but for JSON's.  Elsewhere the switch does.
+ */
+static void
+guard_functions(SfmFile *file)
+{
+	sqlite3_stmt *stmt;
+	bool		marked = true;
+	int			rc = sqlite3_prepare_v2(file->db, "PRAGMA function_list", -1, &stmt, NULL);
+
+	if (rc != SQLITE_OK)
+		sfm_throw(file, rc, NULL);
+	/* name, builtin, type, encoding, number of arguments, flags */
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		const char *name = (const char *) sqlite3_column_text(stmt, 0);
+
+		if (name == NULL || (sqlite3_column_int(stmt, 5) & SQLITE_INNOCUOUS))
+			continue;
+		if (sqlite3_column_int(stmt, 1) && is_json_function(name))
+			marked = false;
+		else
+			file->refused = lappend(file->refused, MemoryContextStrdup(file->mcxt, name));
+	}
+	(void) sqlite3_finalize(stmt);
+	if (rc != SQLITE_DONE)
+		sfm_throw(file, rc, NULL);
+	rc = sqlite3_db_config(file->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, marked ? 0 : 1, NULL);
+	if (rc != SQLITE_OK)
+		sfm_throw(file, rc, NULL);
 }
 
 static void
@@ -203,7 +254,10 @@ sfm_harden(SfmFile *file)
 	sqlite3_progress_handler(db, PROGRESS_STEPS, progress, NULL);
 	(void) sqlite3_collation_needed(db, NULL, unknown_collation);
 
+	sfm_add_functions(file);
+
 	/* These read nothing of the file yet. */
+	guard_functions(file);
 	pragma(file, "PRAGMA mmap_size = 0");
 	pragma(file, "PRAGMA cell_size_check = ON");
 	pragma(file, "PRAGMA query_only = ON");
@@ -212,5 +266,5 @@ sfm_harden(SfmFile *file)
 	/* Reads the schema; else a size that the file's header names would hold. */
 	pragma(file, "PRAGMA cache_size = " CACHE_SIZE);
 
-	(void) sqlite3_set_authorizer(db, authorize, NULL);
+	(void) sqlite3_set_authorizer(db, authorize, file);
 }

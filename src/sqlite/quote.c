@@ -1,12 +1,13 @@
 /*
  * quote.c
- *		SQLite's spelling of names, strings and storage classes.
+ *		SQLite's spelling of names, strings and storage classes; equal names.
  */
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
 
-#include "sqlite_internal.h"
+#include "sfm_catalog.h"
+#include "sfm_sqlite.h"
 
 static char *
 quote_with(const char *text, char quote)
@@ -46,4 +47,14 @@ sfm_class_name(SfmClass cls)
 	static const char *const names[SFM_NCLASSES] = {"null", "integer", "real", "text", "blob"};
 
 	return names[cls];
+}
+
+/* Equal as SQLite compares names: ASCII letters fold, nothing else. */
+bool
+sfm_names_equal(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+		if (pg_ascii_tolower((unsigned char) *a) != pg_ascii_tolower((unsigned char) *b))
+			return false;
+	return *a == *b;
 }

@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include "lib/ilist.h"
+#include "nodes/pg_list.h"
 #include "sfm_sqlite.h"
 
 #if SQLITE_VERSION_NUMBER < 3037000
@@ -37,6 +38,7 @@ struct SfmFile
 	bool		memory_limited; /* counts among those under SQLite's heap limit */
 	bool		utf16;
 	char		encoding[12];
+	List	   *refused;		/* of char *: functions that its SQL may not call */
 	dlist_head	statements;		/* of SfmStmt, prepared and not finalized */
 };
 
@@ -56,11 +58,17 @@ struct SfmStmt
 extern void sfm_throw(SfmFile *file, int rc, const char *table) __attribute__((noreturn));
 extern void sfm_throw_open(const char *path, int rc, const char *message) __attribute__((noreturn));
 
+/* toobig.c */
+extern char *sfm_locate_too_big(SfmFile *file, const char *table);
+
 /* stmt.c */
 extern void sfm_finalize_all(SfmFile *file);
 
 /* harden.c */
 extern void sfm_harden(SfmFile *file);
+
+/* functions.c */
+extern void sfm_add_functions(SfmFile *file);
 
 /* memory.c */
 extern void sfm_memory_begin(SfmFile *file);

@@ -14,7 +14,7 @@
 #include "translate_internal.h"
 
 static const char *const aggregates[] = {
-	"avg", "count", "group_concat", "max", "min", "string_agg", "sum", "total"
+	"avg", "count", "group_concat", "json_group_array", "max", "min", "string_agg", "sum", "total"
 };
 
 static const char *const windows[] = {
@@ -115,9 +115,7 @@ window_sql(Cx *cx, const SfmWindow *window, StringInfo buf)
 		Term	   *term = sfm_tr_expr(cx, expr);
 
 		appendStringInfo(buf, "%s%s", expr == window->partition_by ? "PARTITION BY " : ", ",
-						 sfm_tr_comparable(cx, expr->offset, term, "PARTITION BY")->sql);
-		if (term->collation && pg_strcasecmp(term->collation, "BINARY") != 0)
-			sfm_tr_fail(cx, expr->offset, "PARTITION BY under collation %s", term->collation);
+						 sfm_tr_group_key(cx, expr->offset, term, "PARTITION BY"));
 	}
 	if (window->order_by)
 		appendStringInfo(buf, " ORDER BY %s", sfm_tr_order_by(cx, window->order_by));
@@ -260,6 +258,28 @@ group_concat(Cx *cx, const SfmExpr *expr, const Term *arg, const Term *separator
 								   call->order_by ? sfm_tr_order_by(cx, call->order_by) : "", after));
 }
 
+/* lag() and lead() with a value for missing rows: both of one kind */
+static Term *
+with_default(Cx *cx, const SfmExpr *expr, const char *name, List *args, int64 n, const char *after)
+{
+	List	   *coerced;
+	Term	   *common = sfm_tr_unify(cx, expr->offset, list_make2(linitial(args), lthird(args)), &coerced,
+									  psprintf("%s()", name));
+	Term	   *value;
+	Term	   *missing;
+
+	if (cx->failed)
+		return sfm_tr_null();
+	value = sfm_tr_output(cx, expr->offset, linitial(coerced));
+	missing = sfm_tr_output(cx, expr->offset, lsecond(coerced));
+	if (common->rep == REP_TEXT)
+		value->sql = psprintf("(%s)::text", value->sql);
+	else if (common->rep == REP_INT)
+		value->sql = psprintf("(%s)::bigint", value->sql);
+	return same_kind(cx, value, psprintf("(%s(%s, " INT64_FORMAT ", %s)%s)", name, value->sql, n,
+										 missing->sql, after));
+}
+
 /* lag(), lead(), first_value() and the like: a value of another row */
 static Term *
 value_window(Cx *cx, const SfmExpr *expr, const char *name, List *args, const char *after)
@@ -273,10 +293,7 @@ value_window(Cx *cx, const SfmExpr *expr, const char *name, List *args, const ch
 		return sfm_tr_null();
 	}
 	if (list_length(args) > 2)
-	{
-		sfm_tr_fail(cx, expr->offset, "%s() with a value for missing rows", name);
-		return sfm_tr_null();
-	}
+		return with_default(cx, expr, name, args, n, after);
 	return same_kind(cx, value, list_length(args) > 1 ?
 					 psprintf("(%s(%s, " INT64_FORMAT ")%s)", name, value->sql, n, after) :
 					 psprintf("(%s(%s)%s)", name, value->sql, after));
@@ -318,7 +335,11 @@ sfm_tr_aggregate(Cx *cx, const SfmExpr *expr)
 	char	   *after;
 
 	for (const SfmExpr *arg = call->args; arg; arg = arg->next)
-		args = lappend(args, sfm_tr_expr(cx, arg));
+	{
+		Term	   *term = sfm_tr_expr(cx, arg);
+
+		args = lappend(args, term->rep == REP_JSON ? sfm_tr_output(cx, arg->offset, term) : term);
+	}
 	after = suffix(cx, call);
 	if (cx->failed)
 		return sfm_tr_null();
@@ -334,6 +355,10 @@ sfm_tr_aggregate(Cx *cx, const SfmExpr *expr)
 	}
 	if (sfm_names_equal(expr->text, "group_concat") || sfm_names_equal(expr->text, "string_agg"))
 		return group_concat(cx, expr, first, list_length(args) > 1 ? lsecond(args) : NULL, after);
+	if (sfm_names_equal(expr->text, "json_group_array") && list_length(args) == 1 && !call->distinct)
+		return sfm_tr_json_group(cx, expr, first, call->order_by ?
+								 psprintf(" ORDER BY %s", sfm_tr_order_by(cx, call->order_by)) : "",
+								 after);
 	if (call->order_by || list_length(args) > 1)
 	{
 		sfm_tr_fail(cx, expr->offset, "%s() with a clause that is not its own", expr->text);

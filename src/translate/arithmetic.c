@@ -68,14 +68,15 @@ number_operation(Cx *cx, int offset, SfmOp op, const Term *left, const Term *rig
 						 int_operation(cx, offset, op, l, r, right->literal != NULL), real->sql);
 }
 
-/* % works on integers and gives a REAL where an operand is one. */
+/*
+ * % works on what CAST AS INTEGER gives, l and r, and gives a REAL where an operand as a
+ * number, left and right, is one.
+ */
 static Term *
-modulo(Cx *cx, int offset, const Term *left, const Term *right)
+modulo(Cx *cx, int offset, const Term *left, const Term *right, const Term *l, const Term *r)
 {
-	Term	   *l = sfm_tr_cast_integer(cx, offset, left);
-	Term	   *r = sfm_tr_cast_integer(cx, offset, right);
 	char	   *sql = int_operation(cx, offset, SFM_OP_MODULO, sfm_tr_int(cx, offset, l),
-									sfm_tr_int(cx, offset, r), right->literal && !is_zero(r));
+									sfm_tr_int(cx, offset, r), r->literal != NULL);
 
 	if (is_zero(r))
 		return sfm_tr_null();
@@ -92,15 +93,14 @@ modulo(Cx *cx, int offset, const Term *left, const Term *right)
 	return sfm_tr_derived(cx, offset, REP_INT, left, right, sql);
 }
 
+/* Both operands as CAST AS INTEGER gives them. */
 static Term *
-bit_operation(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right)
+bit_operation(Cx *cx, int offset, SfmOp op, const Term *l, const Term *r)
 {
-	Term	   *l = sfm_tr_cast_integer(cx, offset, left);
-	Term	   *r = sfm_tr_cast_integer(cx, offset, right);
 	int64		count;
 
 	if (op == SFM_OP_BIT_AND || op == SFM_OP_BIT_OR)
-		return sfm_tr_derived(cx, offset, REP_INT, left, right,
+		return sfm_tr_derived(cx, offset, REP_INT, l, r,
 							  psprintf("(%s %s %s)", sfm_tr_int(cx, offset, l), sfm_op_name(op),
 									   sfm_tr_int(cx, offset, r)));
 	if (!sfm_tr_integer_of(r, &count))
@@ -115,9 +115,9 @@ bit_operation(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right)
 		count = count < -64 ? 64 : -count;
 	}
 	if (count > 63 && op == SFM_OP_LSHIFT)
-		return sfm_tr_derived(cx, offset, REP_INT, left, NULL,
+		return sfm_tr_derived(cx, offset, REP_INT, l, NULL,
 							  psprintf("(%s & 0)", sfm_tr_int(cx, offset, l)));
-	return sfm_tr_derived(cx, offset, REP_INT, left, NULL,
+	return sfm_tr_derived(cx, offset, REP_INT, l, NULL,
 						  psprintf("(%s %s %d)", sfm_tr_int(cx, offset, l), sfm_op_name(op),
 								   (int) Min(count, 63)));
 }
@@ -153,9 +153,11 @@ sfm_tr_arithmetic(Cx *cx, int offset, SfmOp op, const Term *left, const Term *ri
 		case SFM_OP_BIT_OR:
 		case SFM_OP_LSHIFT:
 		case SFM_OP_RSHIFT:
-			return bit_operation(cx, offset, op, l, r);
+			return bit_operation(cx, offset, op, sfm_tr_cast_integer(cx, offset, left),
+								 sfm_tr_cast_integer(cx, offset, right));
 		case SFM_OP_MODULO:
-			return modulo(cx, offset, l, r);
+			return modulo(cx, offset, l, r, sfm_tr_cast_integer(cx, offset, left),
+						  sfm_tr_cast_integer(cx, offset, right));
 		default:
 			break;
 	}

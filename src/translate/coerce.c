@@ -12,14 +12,22 @@
 
 #include "translate_internal.h"
 
-/* What SQLite skips before a number in a text (sqlite3Isspace()). */
-#define BLANKS "[\\t-\\r ]*"
-
 bool
 sfm_tr_is_number(const Term *term)
 {
 	return term->rep == REP_BOOL || term->rep == REP_INT || term->rep == REP_REAL ||
 		term->rep == REP_NUMBER;
+}
+
+/* The number that a date column holds in SQLite; only where term->epoch is set. */
+Term *
+sfm_tr_epoch_number(const Term *term)
+{
+	Term	   *number = sfm_tr_term(REP_INT, psprintf("(%s)", term->epoch));
+
+	number->affinity = term->affinity;
+	number->volatility = term->volatility;
+	return number;
 }
 
 /* What a term of another type is, for messages. */
@@ -32,6 +40,8 @@ nature(const Term *term)
 		return "a REAL";
 	if (term->rep == REP_NUMBER)
 		return "a number that may be REAL";
+	if (term->rep == REP_JSON)
+		return "a JSON value";
 	if (term->rep == REP_OTHER && term->has_type)
 		return psprintf("a column of type %s", sfm_type_name(&term->type));
 	return "such a value";
@@ -119,6 +129,10 @@ sfm_tr_condition(Cx *cx, int offset, const Term *term)
 {
 	int64		value;
 
+	if (term->epoch)
+		term = sfm_tr_epoch_number(term);
+	if (term->rep == REP_JSON && !term->json_alone)
+		term = sfm_tr_json_number(cx, offset, term);
 	switch (term->rep)
 	{
 		case REP_BOOL:
@@ -132,7 +146,7 @@ sfm_tr_condition(Cx *cx, int offset, const Term *term)
 			return psprintf("(%s <> 0)", without_nan(sfm_tr_real(cx, term), term));
 		case REP_TEXT:
 			/* a number that is not zero has a digit that is not, before any exponent */
-			return psprintf("(%s COLLATE \"C\" ~ '^" BLANKS "[+-]?0*([.]0*)?[1-9]')", term->sql);
+			return psprintf("(%s COLLATE \"C\" ~ '^" SFM_TR_BLANKS "[+-]?0*([.]0*)?[1-9]')", term->sql);
 		case REP_NULL:
 			return pstrdup("NULL::boolean");
 		default:
@@ -152,16 +166,24 @@ real_text(Cx *cx, int offset, const Term *term, const char *r)
 {
 	char	   *digits = psprintf("(%s)::numeric", r);
 	char	   *scaled = psprintf("%s * (CASE WHEN abs(%s) < 1 THEN 1048576 ELSE 32768 END)", r, r);
+	/* with an exponent: the digits without zeros around them, and where the first one stood */
+	char	   *plain = psprintf("abs(%s)::text", digits);
+	char	   *significant = psprintf("btrim(replace(%s, '.', ''), '0')", plain);
+	char	   *mantissa = psprintf("(CASE WHEN %s < 0 THEN '-' ELSE '' END) || left(%s, 1) || '.' || coalesce(nullif(substr(%s, 2), ''), '0')",
+									r, significant, significant);
+	char	   *large = psprintf("'e+' || (length(split_part(%s, '.', 1)) - 1)::text", plain);
+	char	   *zeros = psprintf("(length(split_part(%s, '.', 2)) - length(ltrim(split_part(%s, '.', 2), '0')) + 1)",
+								 plain, plain);
+	char	   *small = psprintf("'e-' || (CASE WHEN %s < 10 THEN '0' ELSE '' END) || %s::text", zeros, zeros);
 	char	   *sql = psprintf("(CASE WHEN %s = 0 THEN '0.0' WHEN %s = 'Infinity' THEN 'Inf' WHEN %s = '-Infinity' THEN '-Inf'"
 							   " WHEN abs(%s) < 1e15 AND (%s)::text ~ '5$' AND %s = trunc(%s)"
-							   " AND length(ltrim(translate((%s)::text, '-.', ''), '0')) = 16 THEN (('no 15 digits: ' || %s)::double precision)::text"
+							   " AND length(ltrim(translate((%s)::text, '-.', ''), '0')) = 16 THEN (('no 15 digits: ' || (%s)::text)::double precision)::text"
 							   " WHEN abs(%s) >= 0.0001 AND abs(%s) < 1e15 THEN regexp_replace(trim_scale(%s)::text, '^(-?[0-9]+)$', '\\1.0')"
-							   " ELSE ltrim(regexp_replace(regexp_replace(to_char(%s, '9.99999999999999EEEE'), '0+e', 'e'), '[.]e', '.0e')) END)",
-							   r, r, r, r, r, scaled, scaled, r, r, digits, digits, digits, r);
-	Term	   *result = sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, sql);
+							   " WHEN abs(%s) < 1 THEN %s || %s ELSE %s || %s END)",
+							   r, r, r, r, r, scaled, scaled, r, r, digits, digits, digits, digits,
+							   mantissa, small, mantissa, large);
 
-	result->volatility = sfm_tr_worse(term->volatility, 's');
-	return result;
+	return sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, sql);
 }
 
 /* A value as text, as || and LIKE take it. */
@@ -171,6 +193,10 @@ sfm_tr_text(Cx *cx, int offset, const Term *term, const char *what)
 	Term	   *result;
 	char	   *sql;
 
+	if (term->epoch)
+		term = sfm_tr_epoch_number(term);
+	if (term->rep == REP_JSON && !term->json_alone)
+		return sfm_tr_json_as_text(cx, offset, term, what);
 	switch (term->rep)
 	{
 		case REP_TEXT:
@@ -290,6 +316,10 @@ sfm_tr_to_number(Cx *cx, int offset, const Term *term)
 	char	   *prefix;
 	char	   *real;
 
+	if (term->epoch)
+		return sfm_tr_epoch_number(term);
+	if (term->rep == REP_JSON && !term->json_alone)
+		return sfm_tr_json_number(cx, offset, term);
 	if (sfm_tr_is_number(term) || term->rep == REP_NULL)
 	{
 		number = palloc(sizeof(Term));
@@ -305,9 +335,9 @@ sfm_tr_to_number(Cx *cx, int offset, const Term *term)
 	}
 	if (sfm_tr_string_of(term) && literal_number(sfm_tr_string_of(term), true, &number))
 		return number;
-	prefix = psprintf("substring(%s COLLATE \"C\", '^" BLANKS "([+-]?[0-9]+)(?![0-9]*[.]|[0-9]|[eE][+-]?[0-9])')",
+	prefix = psprintf("substring(%s COLLATE \"C\", '^" SFM_TR_BLANKS "([+-]?[0-9]+)(?![0-9]*[.]|[0-9]|[eE][+-]?[0-9])')",
 					  term->sql);
-	real = psprintf("substring(%s COLLATE \"C\", '^" BLANKS "([+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?)')",
+	real = psprintf("substring(%s COLLATE \"C\", '^" SFM_TR_BLANKS "([+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?)')",
 					term->sql);
 	return sfm_tr_number(cx, offset, term, NULL,
 						 psprintf("(%s IS NULL OR %s::numeric BETWEEN -9223372036854775808 AND 9223372036854775807)",
@@ -325,9 +355,11 @@ sfm_tr_cast_integer(Cx *cx, int offset, const Term *term)
 	char	   *sql;
 	char	   *real;
 
-	if (term->rep == REP_TEXT && sfm_tr_string_of(term) == NULL)
+	if (term->rep == REP_JSON && !term->json_alone)
+		term = sfm_tr_json_text_term(term);
+	if (term->rep == REP_TEXT)
 	{
-		sql = psprintf("(CASE WHEN %s IS NOT NULL THEN least(greatest(coalesce(substring(%s COLLATE \"C\", '^" BLANKS "([+-]?[0-9]+)')::numeric, 0), -9223372036854775808), 9223372036854775807)::bigint END)",
+		sql = psprintf("(CASE WHEN %s IS NOT NULL THEN least(greatest(coalesce(substring(%s COLLATE \"C\", '^" SFM_TR_BLANKS "([+-]?[0-9]+)')::numeric, 0), -9223372036854775808), 9223372036854775807)::bigint END)",
 					   term->sql, term->sql);
 		number = sfm_tr_derived(cx, offset, REP_INT, term, NULL, sql);
 		return number;
@@ -366,6 +398,10 @@ sfm_tr_output(Cx *cx, int offset, const Term *term)
 	Term	   *result = palloc(sizeof(Term));
 
 	*result = *term;
+	if (term->rep == REP_JSON && term->json_alone)
+		sfm_tr_fail(cx, offset, "the JSON text that operator -> gives");
+	else if (term->rep == REP_JSON)
+		return sfm_tr_json_output(cx, offset, term);
 	switch (term->rep)
 	{
 		case REP_NULL:
@@ -403,7 +439,7 @@ sfm_tr_comparable(Cx *cx, int offset, const Term *term, const char *what)
 {
 	if (term->rep == REP_OTHER)
 	{
-		bool		date = term->instant && term->pattern;
+		bool		date = (term->instant && term->pattern) || term->epoch;
 		bool		uuid = term->type.kind == SFM_KIND_UUID && !term->spelled &&
 			(term->classes & (term->classes - 1)) == 0;
 
@@ -417,7 +453,8 @@ sfm_tr_comparable(Cx *cx, int offset, const Term *term, const char *what)
 static bool
 same_other(const Term *a, const Term *b)
 {
-	return a->type.typid == b->type.typid && a->spelled == b->spelled &&
+	return a->type.typid == b->type.typid && a->type.reading == b->type.reading &&
+		a->spelled == b->spelled &&
 		a->classes == b->classes && (a->instant == NULL) == (b->instant == NULL) &&
 		(a->pattern == b->pattern ||
 		 (a->pattern && b->pattern && strcmp(a->pattern, b->pattern) == 0));
@@ -457,9 +494,9 @@ common_rep(List *terms, const Term **other)
 	return rep;
 }
 
-/* REP_OTHER among texts: their text, where it is known. */
+/* REP_OTHER among others: its number or text, where it is known. */
 static List *
-others_as_text(Cx *cx, int offset, List *terms, const char *what)
+others_as_known(Cx *cx, int offset, List *terms, const char *what)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
@@ -468,7 +505,23 @@ others_as_text(Cx *cx, int offset, List *terms, const char *what)
 	{
 		Term	   *term = lfirst(lc);
 
-		result = lappend(result, term->rep == REP_OTHER ? sfm_tr_text(cx, offset, term, what) : term);
+		result = lappend(result, term->epoch ? sfm_tr_epoch_number(term) :
+						 term->rep == REP_OTHER ? sfm_tr_text(cx, offset, term, what) : term);
+	}
+	return result;
+}
+
+static List *
+json_as_one(Cx *cx, int offset, List *terms)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, terms)
+	{
+		Term	   *term = lfirst(lc);
+
+		result = lappend(result, term->rep == REP_JSON ? sfm_tr_output(cx, offset, term) : term);
 	}
 	return result;
 }
@@ -482,16 +535,20 @@ Term *
 sfm_tr_unify(Cx *cx, int offset, List *terms, List **coerced, const char *what)
 {
 	const Term *other;
-	Rep			rep = common_rep(terms, &other);
-	Term	   *result = sfm_tr_term(rep, NULL);
+	Rep			rep;
+	Term	   *result;
 	ListCell   *lc;
 	bool		all_null = true;
+
+	terms = json_as_one(cx, offset, terms);
+	rep = common_rep(terms, &other);
+	result = sfm_tr_term(rep, NULL);
 
 	foreach(lc, terms)
 		all_null &= ((Term *) lfirst(lc))->rep == REP_NULL;
 	if (rep == REP_NULL && !all_null)
 	{
-		terms = others_as_text(cx, offset, terms, what);
+		terms = others_as_known(cx, offset, terms, what);
 		rep = result->rep = common_rep(terms, &other);
 		if (rep == REP_NULL)
 			sfm_tr_fail(cx, offset, "%s gives values of different storage classes", what);
@@ -504,6 +561,7 @@ sfm_tr_unify(Cx *cx, int offset, List *terms, List **coerced, const char *what)
 		result->collation = NULL;
 		result->volatility = 'i';
 		result->instant = other->instant ? "" : NULL;
+		result->epoch = other->epoch ? "" : NULL;
 	}
 	*coerced = NIL;
 	foreach(lc, terms)
@@ -528,8 +586,11 @@ sfm_tr_unify(Cx *cx, int offset, List *terms, List **coerced, const char *what)
 			term->sql = sfm_tr_real(cx, term);
 		if (rep != REP_OTHER)
 			term->has_type = false;
-		else if (term->rep == REP_NULL && other->instant)
+		else if (term->rep == REP_NULL)
+		{
 			term->instant = pstrdup("NULL::timestamp");
+			term->epoch = pstrdup("NULL::bigint");
+		}
 		term->rep = rep;
 		*coerced = lappend(*coerced, term);
 	}
@@ -651,6 +712,12 @@ sfm_tr_as_type(Cx *cx, int offset, const Term *term, const SfmType *type, char a
 
 	if (term->rep == REP_NULL)
 		return pstrdup("NULL");
+	if (term->rep == REP_JSON && !term->json_alone)
+		sql = sfm_tr_json_as_type(cx, offset, term, type, affinity);
+	if (term->rep == REP_JSON && sql == NULL)
+		term = sfm_tr_output(cx, offset, term);
+	if (sql)
+		return sql;
 	if (term->has_type && term->type.typid == type->typid)
 		sql = term->sql;
 	else if (is_date_kind(type->kind) && term->instant && term->pattern)

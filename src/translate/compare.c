@@ -104,15 +104,15 @@ static char *
 compare_int_real(Cx *cx, SfmOp op, char *i, char *r, bool int_left)
 {
 	const char *o = operator_sql(op);
-	const char *f = int_left ? psprintf("(%s)::double precision %s %%s", i, o) :
-		psprintf("%%s %s (%s)::double precision", o, i);
-	char	   *infinity = psprintf(f, "'Infinity'::double precision");
-	char	   *rounded = psprintf(f, r);
+	char	   *real = psprintf("(%s)::double precision", i);
+	char	   *infinity = int_left ? psprintf("%s %s 'Infinity'::double precision", real, o) :
+		psprintf("'Infinity'::double precision %s %s", o, real);
+	char	   *rounded = int_left ? psprintf("%s %s %s", real, o, r) : psprintf("%s %s %s", r, o, real);
 	char	   *exact = int_left ? psprintf("%s %s (%s)::bigint", i, o, r) :
 		psprintf("(%s)::bigint %s %s", r, o, i);
 
-	return psprintf("(CASE WHEN %s >= 9223372036854775808 THEN %s WHEN (%s)::double precision = %s THEN %s ELSE %s END)",
-					r, infinity, i, r, exact, rounded);
+	return psprintf("(CASE WHEN %s >= 9223372036854775808 THEN %s WHEN %s = %s THEN %s ELSE %s END)",
+					r, infinity, real, r, exact, rounded);
 }
 
 /* The exact decimal expansion of a REAL literal, as a numeric. */
@@ -374,11 +374,7 @@ apply_numeric(Cx *cx, int offset, const Term *term, const Term *beside)
 	if (term->rep != REP_TEXT || !numeric_affinity(beside) || beside->rep == REP_OTHER)
 		return term;
 	if (text == NULL)
-	{
-		if (sfm_tr_is_number(beside))
-			sfm_tr_fail(cx, offset, "a comparison of a number with text, which may look like a number or not");
-		return term;
-	}
+		return term;			/* row by row: pair_looks() */
 	number = sfm_tr_to_number(cx, offset, term);
 	(void) strtod(text, &end);
 	while (*end == ' ' || (*end >= '\t' && *end <= '\r'))
@@ -397,33 +393,6 @@ apply_text(Cx *cx, int offset, const Term *term, const Term *beside)
 		term->affinity != 0)
 		return term;
 	return sfm_tr_text(cx, offset, term, "a comparison with text");
-}
-
-static void
-make_pair(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pair *pair)
-{
-	const Term *l = apply_text(cx, offset, apply_numeric(cx, offset, left, right), right);
-	const Term *r = apply_text(cx, offset, apply_numeric(cx, offset, right, left), left);
-
-	memset(pair, 0, sizeof(*pair));
-	if (l->rep == REP_OTHER || r->rep == REP_OTHER)
-		pair_other(cx, offset, op, l, r, pair);
-	else if (class_rank(l) != class_rank(r))
-	{
-		pair->constant = true;
-		pair->order = class_rank(l) < class_rank(r) ? -1 : 1;
-		pair->left = sfm_tr_output(cx, offset, left)->sql;
-		pair->right = sfm_tr_output(cx, offset, right)->sql;
-	}
-	else if (class_rank(l) == 1)
-		pair_numbers(cx, op, l, r, pair);
-	else if (l->rep == REP_BLOB)
-	{
-		pair->left = l->sql;
-		pair->right = r->sql;
-	}
-	else if (!pair_dates(cx, op, l, r, pair))
-		pair_texts(cx, offset, op, left, right, l, r, pair);
 }
 
 /* What a comparison of different classes says, NULL where an operand is NULL. */
@@ -447,6 +416,137 @@ constant_answer(const Pair *pair, SfmOp op, const Term *left, const Term *right)
 	return psprintf("(CASE WHEN %s%s%s%s%s THEN %s END)", l ? "" : pair->left, l ? "" : " IS NOT NULL",
 					l || r ? "" : " AND ", r ? "" : pair->right, r ? "" : " IS NOT NULL",
 					answer ? "true" : "false");
+}
+
+/*
+ * A number with numeric affinity and a text: where the text as a whole looks like a
+ * number they compare as numbers, else the text is the greater one.
+ */
+static void
+pair_looks(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pair *pair)
+{
+	bool		text_left = left->rep == REP_TEXT;
+	const Term *text = text_left ? left : right;
+	Term	   *number = sfm_tr_to_number(cx, offset, text);
+	Pair		classes = {.constant = true, .order = text_left ? 1 : -1};
+	Term		as_int = {.rep = REP_INT, .sql = number->int_sql, .volatility = 'i'};
+	Term		as_real = {.rep = REP_REAL, .sql = number->real_sql, .volatility = 'i'};
+	char	   *ints = sfm_tr_compare(cx, offset, op, text_left ? &as_int : left,
+									  text_left ? right : &as_int)->sql;
+	char	   *reals = sfm_tr_compare(cx, offset, op, text_left ? &as_real : left,
+									   text_left ? right : &as_real)->sql;
+
+	classes.left = sfm_tr_output(cx, offset, left)->sql;
+	classes.right = sfm_tr_output(cx, offset, right)->sql;
+	pair->sql = psprintf("(CASE WHEN NOT %s COLLATE \"C\" ~ " SFM_TR_NUMBER " THEN %s WHEN %s THEN %s ELSE %s END)",
+						 text->sql, constant_answer(&classes, op, left, right), number->is_int, ints,
+						 reals);
+	if (op == SFM_OP_IS || op == SFM_OP_IS_NOT)
+		pair->sql = psprintf("(CASE WHEN %s IS NULL THEN %s IS %sNULL ELSE %s END)", text->sql,
+							 text_left ? classes.right : classes.left, op == SFM_OP_IS ? "" : "NOT ",
+							 pair->sql);
+	else
+		pair->sql = psprintf("(CASE WHEN %s IS NOT NULL THEN %s END)", text->sql, pair->sql);
+	if (strlen(pair->sql) > MAX_TERM)
+		sfm_tr_fail(cx, offset, "the expression becomes too long");
+}
+
+/* A JSON value and another: by what the value is. */
+static void
+pair_json(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pair *pair)
+{
+	bool		json_left = left->rep == REP_JSON;
+	const Term *json = json_left ? left : right;
+	const Term *other = json_left ? right : left;
+	bool		is = op == SFM_OP_IS || op == SFM_OP_IS_NOT;
+	SfmJsonCases cases;
+	char	   *number;
+	char	   *text;
+	char	   *container;
+	char	   *null;
+
+	if (other->rep == REP_JSON || other->rep == REP_OTHER || other->rep == REP_BLOB || json->json_alone)
+	{
+		sfm_tr_fail(cx, offset, "%s compares a JSON value with what is neither a number nor text",
+					sfm_op_name(op));
+		return;
+	}
+	sfm_tr_json_cases(cx, offset, json, other, &cases);
+	if (other->rep == REP_TEXT && other->affinity == 'T')
+	{
+		Term	   *as_text = sfm_tr_json_as_text(cx, offset, json, "a comparison");
+
+		pair->sql = sfm_tr_compare(cx, offset, op, json_left ? as_text : left,
+								   json_left ? right : as_text)->sql;
+		return;
+	}
+	number = sfm_tr_compare(cx, offset, op, json_left ? cases.number : left,
+							json_left ? right : cases.number)->sql;
+	text = sfm_tr_compare(cx, offset, op, json_left ? cases.text : left,
+						  json_left ? right : cases.text)->sql;
+	container = sfm_tr_compare(cx, offset, op, json_left ? cases.container : left,
+							   json_left ? right : cases.container)->sql;
+	null = is ? psprintf("%s IS %sNULL", sfm_tr_output(cx, offset, other)->sql,
+						 op == SFM_OP_IS ? "" : "NOT ") : "NULL";
+	/* beside a number texts and containers are greater, whatever they are */
+	if (other->rep != REP_TEXT)
+		container = text;
+	pair->sql = psprintf("(CASE WHEN %s THEN %s WHEN %s THEN %s WHEN %s THEN %s ELSE %s END)",
+						 cases.is_null, null, cases.is_number, number, cases.is_text, text, container);
+	if (strlen(pair->sql) > MAX_TERM)
+		sfm_tr_fail(cx, offset, "the expression becomes too long");
+}
+
+static void
+make_pair(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pair *pair)
+{
+	const Term *l;
+	const Term *r;
+
+	memset(pair, 0, sizeof(*pair));
+	if (left->rep == REP_JSON || right->rep == REP_JSON)
+	{
+		pair_json(cx, offset, op, left, right, pair);
+		return;
+	}
+	if (left->epoch && right->epoch && left->type.typid == right->type.typid &&
+		left->type.reading == right->type.reading)
+	{
+		pair->left = left->sql;
+		pair->right = right->sql;
+		return;
+	}
+	if (left->epoch || right->epoch)
+	{
+		make_pair(cx, offset, op, left->epoch ? sfm_tr_epoch_number(left) : left,
+				  right->epoch ? sfm_tr_epoch_number(right) : right, pair);
+		if (pair->constant)
+			pair->sql = constant_answer(pair, op, left, right);
+		return;
+	}
+	l = apply_text(cx, offset, apply_numeric(cx, offset, left, right), right);
+	r = apply_text(cx, offset, apply_numeric(cx, offset, right, left), left);
+	if (l->rep == REP_OTHER || r->rep == REP_OTHER)
+		pair_other(cx, offset, op, l, r, pair);
+	else if ((l->rep == REP_TEXT && l->literal == NULL && sfm_tr_is_number(r) && numeric_affinity(r)) ||
+			 (r->rep == REP_TEXT && r->literal == NULL && sfm_tr_is_number(l) && numeric_affinity(l)))
+		pair_looks(cx, offset, op, l, r, pair);
+	else if (class_rank(l) != class_rank(r))
+	{
+		pair->constant = true;
+		pair->order = class_rank(l) < class_rank(r) ? -1 : 1;
+		pair->left = sfm_tr_output(cx, offset, left)->sql;
+		pair->right = sfm_tr_output(cx, offset, right)->sql;
+	}
+	else if (class_rank(l) == 1)
+		pair_numbers(cx, op, l, r, pair);
+	else if (l->rep == REP_BLOB)
+	{
+		pair->left = l->sql;
+		pair->right = r->sql;
+	}
+	else if (!pair_dates(cx, op, l, r, pair))
+		pair_texts(cx, offset, op, left, right, l, r, pair);
 }
 
 static Term *
@@ -563,6 +663,32 @@ sfm_tr_in(Cx *cx, int offset, const Term *left, List *items, bool negated)
 		result->sql = psprintf("(%s(%s))", negated ? "NOT " : "", chain.data);
 	result->never_false = all && !negated;
 	return result;
+}
+
+/*
+ * left IN (SELECT ...), the subquery's one column being right, called alias.c.  Where
+ * both sides stand by themselves PostgreSQL can hash the subquery; else the comparison
+ * is made for each of its rows.
+ */
+Term *
+sfm_tr_in_select(Cx *cx, int offset, const Term *left, const Term *right, const char *sql,
+				 const char *alias, bool negated)
+{
+	Pair		pair = {0};
+	const char *not = negated ? "NOT " : "";
+
+	if (left->rep != REP_NULL && right->rep != REP_NULL)
+		make_pair(cx, offset, SFM_OP_EQ, left, right, &pair);
+	if (cx->failed)
+		return sfm_tr_null();
+	if (pair.left && !pair.constant && !pair.sql)
+		return sfm_tr_derived(cx, offset, REP_BOOL, left, right,
+							  psprintf("(%s %sIN (SELECT %s FROM (%s) AS %s(c)))", pair.left, not,
+									   pair.right, sql, alias));
+	return sfm_tr_derived(cx, offset, REP_BOOL, left, right,
+						  psprintf("(%s(true = ANY (SELECT %s FROM (%s) AS %s(c))))", not,
+								   sfm_tr_compare(cx, offset, SFM_OP_EQ, left, right)->sql, sql,
+								   alias));
 }
 
 /* What a LIKE's ESCAPE clause gives; NULL: fails. */
@@ -720,6 +846,20 @@ sfm_tr_like(Cx *cx, const SfmExpr *expr)
 						   quote_literal_cstr(regex));
 	}
 	return sfm_tr_derived(cx, expr->offset, REP_BOOL, text, pattern, sql);
+}
+
+/*
+ * A term whose equality, for GROUP BY and the like, is SQLite's.  Under a collation it
+ * is the folded text: what shows the text itself is then for PostgreSQL to refuse.
+ */
+char *
+sfm_tr_group_key(Cx *cx, int offset, const Term *term, const char *what)
+{
+	Term	   *key = sfm_tr_comparable(cx, offset, term, what);
+
+	if (key->rep == REP_TEXT && term->collation)
+		return collated(cx, offset, key->sql, term->collation, false);
+	return key->sql;
 }
 
 /* A term to sort by. */

@@ -2,10 +2,8 @@
  * date.c
  *		date(), time(), datetime(), julianday(), unixepoch(), strftime() and CURRENT_*.
  *
- * A time value is an instant without a zone, in UTC, as SQLite has it.  Known ones
- * are 'now', ISO literals, date columns whose texts SQLite's functions read, and
- * integers with 'unixepoch'.  now() is the transaction's start, where SQLite's 'now' is
- * the statement's.  What a function returns is text, and its instant is kept beside
+ * A time value (instant.c reads it) is an instant without a zone, in UTC, as SQLite has
+ * it.  now() is the transaction's start, where SQLite's 'now' is the statement's.  What a function returns is text, and its instant is kept beside
  * it, so that comparisons with date columns need no text.
  */
 #include "postgres.h"
@@ -15,16 +13,6 @@
 
 #include "sfm_catalog.h"
 #include "translate_internal.h"
-
-typedef struct TimeValue
-{
-	char	   *sql;			/* timestamp */
-	char		volatility;
-	bool		moved;			/* modifiers may have taken it out of the years 1 to 9999 */
-	bool		micros;			/* it may have more than milliseconds */
-	bool		whole_days;		/* it is midnight */
-	bool		whole_seconds;
-} TimeValue;
 
 /*
  * An ISO text as an instant and to_char()'s pattern for it; false when it is not in
@@ -62,59 +50,6 @@ sfm_tr_literal_date(const char *text, char **instant, const char **pattern)
 	return true;
 }
 
-/* The first argument. */
-static bool
-time_value(Cx *cx, const SfmExpr *expr, const Term *arg, bool unixepoch, TimeValue *value)
-{
-	const char *text = sfm_tr_string_of(arg);
-	SfmDateTime dt;
-
-	memset(value, 0, sizeof(*value));
-	value->volatility = arg->volatility;
-	if (unixepoch)
-	{
-		char	   *number;
-
-		if (arg->rep != REP_INT)
-		{
-			sfm_tr_fail(cx, expr->offset, "'unixepoch' of what is no integer");
-			return false;
-		}
-		number = sfm_tr_int(cx, expr->offset, arg);
-		value->sql = psprintf("(CASE WHEN %s BETWEEN -62135596800 AND 253402300799 THEN to_timestamp((%s)::double precision) AT TIME ZONE 'UTC' END)",
-							  number, number);
-		return true;
-	}
-	if (text && sfm_names_equal(text, "now"))
-	{
-		value->sql = pstrdup(UTC_NOW);
-		value->volatility = 's';
-		return true;
-	}
-	if (text && sfm_read_datetime(text, strlen(text), &dt) && (!dt.has_offset || strchr(text, ':')))
-	{
-		int64		usecs = sfm_datetime_usecs(&dt);
-
-		value->micros = usecs % 1000 != 0;
-		value->whole_days = usecs % SFM_USECS_PER_DAY == 0;
-		value->whole_seconds = usecs % 1000000 == 0;
-		value->sql = psprintf("('2000-01-01'::timestamp + '%lld microseconds'::interval)", (long long) usecs);
-		if (!dt.has_offset && dt.time == 0)
-			value->sql = psprintf("%s::timestamp", quote_literal_cstr(pnstrdup(text, 10)));
-		return true;
-	}
-	if (arg->instant && arg->readable)
-	{
-		value->sql = arg->instant;
-		value->whole_days = arg->has_type && arg->type.kind == SFM_KIND_DATE;
-		value->micros = arg->pattern == NULL || strstr(arg->pattern, ".US") != NULL;
-		return true;
-	}
-	sfm_tr_fail(cx, expr->offset, "%s() of a value of which it is not known how SQLite reads it",
-				expr->text);
-	return false;
-}
-
 /* "+3 days": a count and a unit; NULL when it is none of that. */
 static char *
 shift(const char *modifier, const char *sql)
@@ -144,8 +79,17 @@ shift(const char *modifier, const char *sql)
 	return NULL;
 }
 
+/* From here on SQLite computes, and rounds to milliseconds first. */
+static void
+in_milliseconds(SfmTimeValue *value)
+{
+	if (value->micros)
+		value->sql = sfm_tr_milliseconds(value->sql);
+	value->micros = false;
+}
+
 static bool
-modify(Cx *cx, const SfmExpr *expr, const Term *arg, TimeValue *value)
+modify(Cx *cx, const SfmExpr *expr, const Term *arg, SfmTimeValue *value)
 {
 	const char *modifier = sfm_tr_string_of(arg);
 	char	   *sql;
@@ -164,6 +108,7 @@ modify(Cx *cx, const SfmExpr *expr, const Term *arg, TimeValue *value)
 		value->micros = false;
 		return true;
 	}
+	in_milliseconds(value);
 	if (pg_strncasecmp(modifier, "weekday ", 8) == 0 && modifier[8] >= '0' && modifier[8] <= '6' &&
 		modifier[9] == '\0')
 	{
@@ -189,9 +134,9 @@ modify(Cx *cx, const SfmExpr *expr, const Term *arg, TimeValue *value)
  * which PostgreSQL's text shows in another way; they become an error.
  */
 static void
-keep_in_range(TimeValue *value, bool last)
+keep_in_range(SfmTimeValue *value, bool last)
 {
-	if (!value->moved || strstr(value->sql, UTC_NOW) != NULL)
+	if (!value->moved || value->now)
 		return;
 	value->sql = psprintf("nullif(least(%s, '10000-01-01'::timestamp), '10000-01-01'::timestamp)",
 						  value->sql);
@@ -202,7 +147,7 @@ keep_in_range(TimeValue *value, bool last)
 
 /* The instant without what is smaller than the unit. */
 static char *
-truncated(const TimeValue *value, const char *unit)
+truncated(const SfmTimeValue *value, const char *unit)
 {
 	if (value->whole_days || (value->whole_seconds && strcmp(unit, "second") == 0))
 		return value->sql;
@@ -211,7 +156,7 @@ truncated(const TimeValue *value, const char *unit)
 
 /* Text of an instant; truncated: the instant as far as the text shows it. */
 static Term *
-instant_text(const TimeValue *value, const char *pattern, const char *unit)
+instant_text(const SfmTimeValue *value, const char *pattern, const char *unit)
 {
 	Term	   *result = sfm_tr_term(REP_TEXT, psprintf("to_char(%s, '%s')", value->sql, pattern));
 
@@ -224,8 +169,9 @@ instant_text(const TimeValue *value, const char *pattern, const char *unit)
 }
 
 static char *
-epoch(const TimeValue *value)
+epoch(SfmTimeValue *value)
 {
+	in_milliseconds(value);
 	return psprintf("floor(extract(epoch FROM %s))::bigint", value->sql);
 }
 
@@ -261,7 +207,7 @@ static const struct
 
 /* The forms whose text is that of an instant, for comparisons and date columns. */
 static void
-known_pattern(Term *result, const TimeValue *value, const char *pattern)
+known_pattern(Term *result, const SfmTimeValue *value, const char *pattern)
 {
 	static const struct
 	{
@@ -284,7 +230,7 @@ known_pattern(Term *result, const TimeValue *value, const char *pattern)
 }
 
 static Term *
-strftime_text(Cx *cx, const SfmExpr *expr, const char *format, const TimeValue *value)
+strftime_text(Cx *cx, const SfmExpr *expr, const char *format, SfmTimeValue *value)
 {
 	StringInfoData sql;
 	StringInfoData pattern;
@@ -317,7 +263,11 @@ strftime_text(Cx *cx, const SfmExpr *expr, const char *format, const TimeValue *
 			continue;
 		}
 		if (*p == 's')
-			piece = psprintf("(%s)::text", epoch(value));
+		{
+			SfmTimeValue copy = *value;
+
+			piece = psprintf("(%s)::text", epoch(&copy));
+		}
 		else if (*p == 'w')
 			piece = psprintf("extract(dow FROM %s)::text", value->sql);
 		else
@@ -359,7 +309,7 @@ sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args)
 	const char *format = NULL;
 	bool		unixepoch;
 	int			next;
-	TimeValue	value;
+	SfmTimeValue value;
 	Term	   *result;
 	ListCell   *lc;
 
@@ -380,7 +330,7 @@ sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args)
 		args = list_make1(sfm_tr_text_literal(cx, expr->offset, "now"));
 	unixepoch = list_length(args) > 1 && is_modifier(lsecond(args), "unixepoch");
 	next = unixepoch ? 2 : 1;
-	if (!time_value(cx, expr, linitial(args), unixepoch, &value))
+	if (!sfm_tr_time_value(cx, expr, linitial(args), unixepoch, &value))
 		return sfm_tr_null();
 	for (; next < list_length(args); next++)
 	{
@@ -404,15 +354,13 @@ sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args)
 		return instant_text(&value, "YYYY-MM-DD HH24:MI:SS", "second");
 	if (sfm_names_equal(name, "unixepoch"))
 		result = sfm_tr_term(REP_INT, psprintf("(%s)", epoch(&value)));
-	else if (value.micros)
-	{
-		sfm_tr_fail(cx, expr->offset, "julianday() of a time with microseconds");
-		return sfm_tr_null();
-	}
 	else
+	{
+		in_milliseconds(&value);
 		result = sfm_tr_term(REP_REAL,
 							 psprintf("((210866760000000 + floor(extract(epoch FROM %s) * 1000)::bigint)::double precision / 86400000::double precision)",
 									  value.sql));
+	}
 	result->volatility = value.volatility;
 	return result;
 }
@@ -421,7 +369,7 @@ sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args)
 Term *
 sfm_tr_current(Cx *cx, const SfmExpr *expr)
 {
-	TimeValue	value = {pstrdup(UTC_NOW), 's'};
+	SfmTimeValue value = {.sql = pstrdup(UTC_NOW), .volatility = 's', .now = true};
 	Term	   *result;
 
 	if (expr->kind == SFM_EXPR_CURRENT_DATE)

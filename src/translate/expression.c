@@ -131,11 +131,18 @@ unary(Cx *cx, const SfmExpr *expr)
 static Term *
 is_null(Cx *cx, const SfmExpr *expr)
 {
-	Term	   *term = sfm_tr_output(cx, expr->offset, sfm_tr_expr(cx, expr->left));
-	Term	   *result = sfm_tr_derived(cx, expr->offset, REP_BOOL, term, NULL,
-										psprintf("(%s IS %sNULL)", term->sql,
-												 expr->negated ? "NOT " : ""));
+	Term	   *value = sfm_tr_expr(cx, expr->left);
+	Term	   *term;
+	Term	   *result;
 
+	if (value->rep == REP_JSON)
+		return sfm_tr_derived(cx, expr->offset, REP_BOOL, value, NULL,
+							  psprintf("(%s%s)", expr->negated ? "NOT " : "",
+									   value->json_alone ? psprintf("(%s IS NULL)", value->sql) :
+									   sfm_tr_json_is_null(value)));
+	term = sfm_tr_output(cx, expr->offset, value);
+	result = sfm_tr_derived(cx, expr->offset, REP_BOOL, term, NULL,
+							psprintf("(%s IS %sNULL)", term->sql, expr->negated ? "NOT " : ""));
 	if (!expr->negated)
 		result->true_if_null = term->sql;
 	return result;
@@ -200,15 +207,10 @@ in_select(Cx *cx, const SfmExpr *expr, const SfmSelect *select)
 	char	   *alias = NULL;
 	char	   *sql = NULL;
 	Term	   *right = subquery_column(cx, expr, select, &sql, &alias);
-	Term	   *compared;
 
 	if (cx->failed)
 		return sfm_tr_null();
-	compared = sfm_tr_compare(cx, expr->offset, SFM_OP_EQ, left, right);
-	/* the comparison as it stands, for every row: NULLs count as with IN */
-	return sfm_tr_derived(cx, expr->offset, REP_BOOL, left, right,
-						  psprintf("(%s(true = ANY (SELECT %s FROM (%s) AS %s(c))))",
-								   expr->negated ? "NOT " : "", compared->sql, sql, alias));
+	return sfm_tr_in_select(cx, expr->offset, left, right, sql, alias, expr->negated);
 }
 
 static Term *
@@ -309,6 +311,8 @@ choose(Cx *cx, int offset, List *conditions, List *results, char volatility, con
 	result->sql = case_sql(conditions, coerced, offsetof(Term, sql));
 	if (result->instant)
 		result->instant = case_sql(conditions, coerced, offsetof(Term, instant));
+	if (result->epoch)
+		result->epoch = case_sql(conditions, coerced, offsetof(Term, epoch));
 	if (strlen(result->sql) > MAX_TERM)
 		sfm_tr_fail(cx, offset, "the expression becomes too long");
 	return result;

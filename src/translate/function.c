@@ -7,8 +7,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
@@ -277,6 +275,8 @@ fn_quote(Cx *cx, const SfmExpr *expr, List *args)
 	if (arg->rep == REP_BLOB)
 		return text_result(cx, expr, args, psprintf("coalesce('X''' || upper(encode(%s, 'hex')) || '''', 'NULL')",
 													arg->sql));
+	if (arg->rep != REP_TEXT && arg->rep != REP_OTHER)
+		sfm_tr_fail(cx, expr->offset, "quote() of what may be REAL");
 	arg = sfm_tr_text(cx, expr->offset, arg, "quote()");
 	return text_result(cx, expr, list_make1(arg),
 					   psprintf("coalesce('''' || replace(%s, '''', '''''') || '''', 'NULL')", arg->sql));
@@ -318,78 +318,6 @@ fn_replace(Cx *cx, const SfmExpr *expr, List *args)
 	args = texts(cx, expr, args);
 	return text_result(cx, expr, args, psprintf("replace(%s, %s, %s)", ARG(0)->sql, ARG(1)->sql,
 												ARG(2)->sql));
-}
-
-/*
- * A double of less than 2^52, not negative, as the numeric that it exactly is:
- * PostgreSQL's cast would round to 15 digits.  Its bits below the point are taken as
- * two integers and multiplied by 2^-50 and 2^-100, which numeric does exactly.
- */
-static char *
-exact_numeric(const char *a)
-{
-	const char *high = psprintf("((%s - trunc(%s)) * 1125899906842624)", a, a);
-
-	return psprintf("(trunc(%s)::bigint + trunc(%s)::bigint * 0.00000000000000088817841970012523233890533447265625"
-					" + ((%s - trunc(%s)) * 1125899906842624)::bigint * 0.0000000000000000000000000000007888609052210118054117285652827862296732064351090230047702789306640625)",
-					a, high, high, high);
-}
-
-/*
- * round(x, n) is a REAL.  SQLite adds half a unit of the last place and 3e-16 of the
- * value, and cuts off (roundFunc(), sqlite3_str_vappendf() up to 3.42): halves, and
- * what floating point meant as halves, go away from zero.  Numbers that are round
- * already stay; beyond 15 digits SQLite's outcome depends on its build, and an error
- * is raised.
- */
-static char *
-round_sql(const char *r, int digits)
-{
-	char	   *exact = exact_numeric(psprintf("abs(%s)", r));
-	char	   *shortest = psprintf("(%s)::text::numeric", r);
-	/* the 3e-16 only where the digits are within a double's: precision + exponent / 3 < 15 */
-	double		limit = ldexp(1, 45 - 3 * digits);
-
-	return psprintf("(CASE WHEN %s = trunc(%s) OR scale(%s) <= %d AND abs(%s) < 10::numeric ^ (15 - scale(%s)) THEN %s"
-					" WHEN abs(%s) < 1e%d THEN sign(%s) * trunc(%s * (CASE WHEN abs(%s) < %.17g THEN 1.0000000000000003 ELSE 1 END) + 0.5 * 1e-%d, %d)::double precision"
-					" WHEN %s IS NOT NULL THEN ('more digits than a double has: ' || %s)::double precision END)",
-					r, r, shortest, digits, shortest, shortest, r, r, 15 - digits, r, exact, r, limit,
-					digits, digits, r, r);
-}
-
-static Term *
-fn_round(Cx *cx, const SfmExpr *expr, List *args)
-{
-	Term	   *arg = ARG(0);
-	Term	   *result;
-	char	   *r;
-	char	   *sql;
-	int64		digits = 0;
-
-	if (arg->rep == REP_NULL || (list_length(args) > 1 && ARG(1)->rep == REP_NULL))
-		return sfm_tr_null();
-	if (!sfm_tr_is_number(arg) || (list_length(args) > 1 && !sfm_tr_integer_of(ARG(1), &digits)))
-	{
-		sfm_tr_fail(cx, expr->offset, "round() of what is no number, or to digits that are no literal");
-		return sfm_tr_null();
-	}
-	digits = Max(digits, 0);
-	if (digits > 14)
-	{
-		sfm_tr_fail(cx, expr->offset, "round() to more than 14 digits");
-		return sfm_tr_null();
-	}
-	r = sfm_tr_real(cx, arg);
-	if (arg->rep == REP_INT || arg->rep == REP_BOOL)
-		sql = r;
-	else if (digits == 0)
-		sql = psprintf("(CASE WHEN abs(%s) < 4503599627370496 THEN trunc(%s + sign(%s) * 0.5::double precision) ELSE %s END)",
-					   r, r, r, r);
-	else
-		sql = round_sql(r, (int) digits);
-	result = sfm_tr_derived(cx, expr->offset, REP_REAL, arg, NULL, sql);
-	result->may_nan = arg->may_nan;
-	return result;
 }
 
 static Term *
@@ -474,6 +402,11 @@ fn_typeof(Cx *cx, const SfmExpr *expr, List *args)
 	const char *type = NULL;
 	char	   *value;
 
+	if (arg->rep == REP_JSON)
+	{
+		sfm_tr_fail(cx, expr->offset, "typeof() of a JSON value (json_type() tells what it is)");
+		return arg;
+	}
 	switch (arg->rep)
 	{
 		case REP_NULL:
@@ -579,64 +512,6 @@ fn_sqrt(Cx *cx, const SfmExpr *expr, List *args)
 	return arg;
 }
 
-/* printf() and format(): the formats whose output depends on no rounding */
-static Term *
-fn_printf(Cx *cx, const SfmExpr *expr, List *args)
-{
-	const char *format = sfm_tr_string_of(ARG(0));
-	StringInfoData sql;
-	StringInfoData plain;
-	int			next = 1;
-	Term	   *result;
-
-	if (format == NULL)
-	{
-		sfm_tr_fail(cx, expr->offset, "%s() with a format that is no literal", expr->text);
-		return sfm_tr_null();
-	}
-	initStringInfo(&sql);
-	initStringInfo(&plain);
-	for (const char *p = format; *p && !cx->failed; p++)
-	{
-		Term	   *arg;
-
-		if (*p != '%')
-		{
-			appendStringInfoChar(&plain, *p);
-			continue;
-		}
-		p++;
-		if (*p == '%')
-		{
-			appendStringInfoChar(&plain, '%');
-			continue;
-		}
-		if ((*p != 's' && *p != 'd' && *p != 'i') || next >= list_length(args))
-		{
-			sfm_tr_fail(cx, expr->offset, "%s() with the conversion %%%c, or without its argument",
-						expr->text, *p);
-			return sfm_tr_null();
-		}
-		arg = ARG(next++);
-		if (*p == 's')
-			arg = sfm_tr_text(cx, expr->offset, arg, "%s");
-		else if (arg->rep != REP_INT && arg->rep != REP_BOOL)
-		{
-			sfm_tr_fail(cx, expr->offset, "%%d of what is no integer");
-			return sfm_tr_null();
-		}
-		if (plain.len)
-			appendStringInfo(&sql, "%s%s", sql.len ? " || " : "", quote_literal_cstr(plain.data));
-		resetStringInfo(&plain);
-		appendStringInfo(&sql, "%scoalesce((%s)::text, '%s')", sql.len ? " || " : "",
-						 *p == 's' ? arg->sql : sfm_tr_int(cx, expr->offset, arg), *p == 's' ? "" : "0");
-	}
-	if (plain.len || sql.len == 0)
-		appendStringInfo(&sql, "%s%s::text", sql.len ? " || " : "", quote_literal_cstr(plain.data));
-	result = text_result(cx, expr, args, psprintf("(%s)", sql.data));
-	return result;
-}
-
 typedef struct Function
 {
 	const char *name;
@@ -655,13 +530,18 @@ static const Function functions[] = {
 	{"date", 0, -1, sfm_tr_date_function},
 	{"datetime", 0, -1, sfm_tr_date_function},
 	{"floor", 1, 1, fn_whole},
-	{"format", 1, -1, fn_printf},
+	{"format", 1, -1, sfm_tr_printf},
 	{"glob", 2, 2, fn_like},
 	{"hex", 1, 1, fn_hex},
 	{"ifnull", 2, 2, fn_coalesce},
 	{"iif", 3, 3, fn_iif},
 	{"instr", 2, 2, fn_instr},
+	{"json_array", 0, -1, sfm_tr_json_made},
 	{"json_array_length", 1, 2, sfm_tr_json_function},
+	{"json_extract", 2, 2, sfm_tr_json_function},
+	{"json_object", 0, -1, sfm_tr_json_made},
+	{"json_quote", 1, 1, sfm_tr_json_made},
+	{"json_type", 1, 2, sfm_tr_json_function},
 	{"json_valid", 1, 1, sfm_tr_json_function},
 	{"julianday", 0, -1, sfm_tr_date_function},
 	{"length", 1, 1, fn_length},
@@ -673,12 +553,12 @@ static const Function functions[] = {
 	{"max", 2, -1, fn_extreme},
 	{"min", 2, -1, fn_extreme},
 	{"nullif", 2, 2, fn_nullif},
-	{"printf", 1, -1, fn_printf},
+	{"printf", 1, -1, sfm_tr_printf},
 	{"quote", 1, 1, fn_quote},
 	{"random", 0, 0, fn_random},
 	{"randomblob", 1, 1, fn_randomblob},
 	{"replace", 3, 3, fn_replace},
-	{"round", 1, 2, fn_round},
+	{"round", 1, 2, sfm_tr_round},
 	{"rtrim", 1, 2, fn_trim},
 	{"sign", 1, 1, fn_sign},
 	{"sqrt", 1, 1, fn_sqrt},

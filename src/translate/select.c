@@ -99,11 +99,9 @@ group_by(Cx *cx, const Arm *arm)
 		}
 		else
 			term = sfm_tr_expr(cx, expr);
-		if (term->collation && term->rep == REP_TEXT && pg_strcasecmp(term->collation, "BINARY") != 0)
-			sfm_tr_fail(cx, expr->offset, "GROUP BY under collation %s", term->collation);
 		/* a lone boolean or number is no column's place here */
 		appendStringInfo(&buf, "%s%s", buf.len ? ", " : "",
-						 sfm_tr_comparable(cx, expr->offset, term, "GROUP BY")->sql);
+						 sfm_tr_group_key(cx, expr->offset, term, "GROUP BY"));
 	}
 	return buf.data;
 }

@@ -183,6 +183,23 @@ number_by_value(Term *term, bool is_float)
 	term->real_sql = is_float ? pstrdup(c) : psprintf("(%s)::double precision", c);
 }
 
+/*
+ * A column of integers that is read as seconds or milliseconds since 1970: the number
+ * comes back from the instant, exactly.
+ */
+static void
+epoch_column(const SfmTranslateColumn *column, Term *term)
+{
+	if (column->classes != SFM_CLASS_BIT(SFM_INTEGER) ||
+		(column->type.kind != SFM_KIND_TIMESTAMP && column->type.kind != SFM_KIND_TIMESTAMPTZ) ||
+		(column->type.reading != SFM_READING_UNIX && column->type.reading != SFM_READING_UNIX_MS))
+		return;
+	term->instant = column->type.kind == SFM_KIND_TIMESTAMP ? term->sql :
+		psprintf("(%s AT TIME ZONE 'UTC')", term->sql);
+	term->epoch = psprintf("(extract(epoch FROM %s) * %d)::bigint", term->instant,
+						   column->type.reading == SFM_READING_UNIX ? 1 : 1000);
+}
+
 static void
 date_column(Cx *cx, const SfmTranslateColumn *column, Term *term)
 {
@@ -190,8 +207,13 @@ date_column(Cx *cx, const SfmTranslateColumn *column, Term *term)
 
 	if (form == NULL && cx->source->date_form)
 		form = cx->source->date_form(cx->source->arg, column);
-	if (form == NULL || form->numbers)
+	if (form == NULL)
 		return;
+	if (form->numbers)
+	{
+		epoch_column(column, term);
+		return;
+	}
 	term->pattern = form->pattern;
 	term->readable = form->readable;
 	if (column->type.kind == SFM_KIND_TIME)
@@ -279,6 +301,7 @@ sfm_tr_column(Cx *cx, const SfmTranslateColumn *column, const char *alias)
 	term->unavailable = column->unavailable;
 	term->classes = column->classes;
 	classify(cx, column, term);
+	term->json_column = column;
 	if (term->rep == REP_TEXT && column->type.kind == SFM_KIND_BPCHAR)
 		term->sql = psprintf("%s::text", term->sql);
 	return term;
@@ -352,6 +375,7 @@ sfm_tr_result_column(const Term *term, SfmTranslateColumn *column)
 			column->classes = SFM_CLASS_BIT(SFM_BLOB);
 			break;
 		case REP_OTHER:
+		case REP_JSON:
 			column->classes = term->classes;
 			break;
 	}
@@ -361,7 +385,7 @@ sfm_tr_result_column(const Term *term, SfmTranslateColumn *column)
 
 		form->pattern = term->pattern;
 		form->readable = term->readable;
-		form->numbers = term->rep == REP_OTHER && term->instant == NULL;
+		form->numbers = term->rep == REP_OTHER && (term->instant == NULL || term->epoch);
 		column->form = form;
 	}
 }

@@ -64,8 +64,8 @@ sfm_translate_value(const SfmTranslateSource *source, const SfmTranslateRelation
 
 bool
 sfm_translate_index_term(const SfmTranslateSource *source, const SfmTranslateRelation *table,
-						 const SfmExpr *expr, const char *collation, SfmTranslated *result,
-						 SfmTranslateError *error)
+						 const SfmExpr *expr, const char *collation, bool unique,
+						 SfmTranslated *result, SfmTranslateError *error)
 {
 	Cx			cx;
 	Term	   *term;
@@ -74,6 +74,14 @@ sfm_translate_index_term(const SfmTranslateSource *source, const SfmTranslateRel
 	term = sfm_tr_expr(&cx, expr);
 	if (collation)
 		term->collation = collation;
+	/* no index may refuse a row: values of all kinds are looked up by their text */
+	if (term->rep == REP_JSON && !unique)
+	{
+		term->rep = REP_TEXT;
+		term->sql = term->json_text;
+	}
+	else if (term->rep == REP_JSON)
+		sfm_tr_fail(&cx, expr->offset, "a unique index over JSON values, among which a number and its text are two");
 	if (!cx.failed && term->rep == REP_TEXT &&
 		(term->collation == NULL || pg_strcasecmp(term->collation, "BINARY") == 0))
 		result->sql = psprintf("(%s)", term->sql);

@@ -23,6 +23,7 @@ typedef enum Rep
 	REP_NUMBER,					/* INTEGER or REAL, value by value */
 	REP_TEXT,					/* text; TEXT */
 	REP_BLOB,					/* bytea; BLOB */
+	REP_JSON,					/* jsonb that a path found; a number, text or NULL by what it is (json.c) */
 	REP_OTHER					/* another type of PostgreSQL: type says which */
 } Rep;
 
@@ -39,6 +40,14 @@ typedef struct Term
 	const char *pattern;		/* NULL: not known */
 	bool		readable;		/* SQLite's date functions read it as that instant */
 	bool		is_now;			/* it is the current time, cut off as the pattern says */
+	char	   *epoch;			/* a date column that holds seconds or milliseconds: that bigint */
+
+	/* REP_JSON */
+	char	   *json_text;		/* what was found as text, a string without quotes */
+	const char *json_path;		/* SQLite's path from the column to it */
+	const SfmTranslateColumn *json_column;	/* where that starts, or NULL */
+	bool		json_alone;		/* found by ->: the value would be JSON text */
+	bool		is_json_text;	/* REP_TEXT: JSON that json_array() and the like made */
 
 	SfmType		type;			/* of sql, for a column and REP_OTHER */
 	bool		has_type;
@@ -96,6 +105,11 @@ typedef struct Cx
 
 #define UTC_NOW "(now() AT TIME ZONE 'UTC')"
 
+/* What SQLite skips before and behind a number in a text (sqlite3Isspace()). */
+#define SFM_TR_BLANKS "[\\t-\\r ]*"
+/* A text that is a number as a whole: a regular expression, as a literal. */
+#define SFM_TR_NUMBER "'^" SFM_TR_BLANKS "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?" SFM_TR_BLANKS "$'"
+
 /* Longest text of one term: past it a construct is refused instead of written. */
 #define MAX_TERM 200000
 
@@ -128,13 +142,17 @@ extern Term *sfm_tr_unify(Cx *cx, int offset, List *terms, List **coerced, const
 extern char *sfm_tr_as_type(Cx *cx, int offset, const Term *term, const SfmType *type,
 							char affinity);
 extern bool sfm_tr_is_number(const Term *term);
+extern Term *sfm_tr_epoch_number(const Term *term);
 extern Term *sfm_tr_number(Cx *cx, int offset, const Term *a, const Term *b, char *is_int,
 						   char *int_sql, char *real_sql);
 
 /* compare.c */
 extern Term *sfm_tr_compare(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right);
 extern Term *sfm_tr_in(Cx *cx, int offset, const Term *left, List *items, bool negated);
+extern Term *sfm_tr_in_select(Cx *cx, int offset, const Term *left, const Term *right,
+							  const char *sql, const char *alias, bool negated);
 extern Term *sfm_tr_like(Cx *cx, const SfmExpr *expr);
+extern char *sfm_tr_group_key(Cx *cx, int offset, const Term *term, const char *what);
 extern char *sfm_tr_sort_key(Cx *cx, int offset, const Term *term);
 extern Term *sfm_tr_not(Cx *cx, int offset, const Term *term);
 
@@ -149,16 +167,58 @@ extern char *sfm_tr_order_by(Cx *cx, const SfmOrderTerm *terms);
 extern Term *sfm_tr_coalesce(Cx *cx, int offset, List *args);
 extern Term *sfm_tr_choose(Cx *cx, int offset, const Term *condition, List *results);
 
-/* function.c, aggregate.c, date.c, json.c */
+/* A time value of SQLite's date functions (instant.c). */
+typedef struct SfmTimeValue
+{
+	char	   *sql;			/* timestamp */
+	char		volatility;
+	bool		now;			/* it is the current time, give or take a constant */
+	bool		moved;			/* modifiers may have taken it out of the years 1 to 9999 */
+	bool		micros;			/* it may have more than milliseconds */
+	bool		whole_days;		/* it is midnight */
+	bool		whole_seconds;
+} SfmTimeValue;
+
+extern bool sfm_tr_time_value(Cx *cx, const SfmExpr *expr, const Term *arg, bool unixepoch,
+							  SfmTimeValue *value);
+extern char *sfm_tr_milliseconds(const char *instant);
+
+/* function.c, format.c, aggregate.c, date.c, json.c */
 extern Term *sfm_tr_function(Cx *cx, const SfmExpr *expr);
+extern Term *sfm_tr_round(Cx *cx, const SfmExpr *expr, List *args);
+extern Term *sfm_tr_printf(Cx *cx, const SfmExpr *expr, List *args);
 extern bool sfm_tr_is_aggregate(const SfmExpr *expr);
 extern Term *sfm_tr_aggregate(Cx *cx, const SfmExpr *expr);
 extern Term *sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args);
 extern Term *sfm_tr_current(Cx *cx, const SfmExpr *expr);
 extern bool sfm_tr_literal_date(const char *text, char **instant, const char **pattern);
+
+/* json.c: the cases that a comparison with a JSON value has */
+typedef struct SfmJsonCases
+{
+	char	   *is_null;
+	char	   *is_number;
+	char	   *is_text;
+	Term	   *number;
+	Term	   *text;
+	Term	   *container;
+} SfmJsonCases;
+
 extern Term *sfm_tr_json_function(Cx *cx, const SfmExpr *expr, List *args);
 extern Term *sfm_tr_json_operator(Cx *cx, int offset, SfmOp op, const Term *left,
 								  const Term *right);
+extern Term *sfm_tr_json_made(Cx *cx, const SfmExpr *expr, List *args);
+extern Term *sfm_tr_json_group(Cx *cx, const SfmExpr *expr, const Term *arg, const char *order,
+							   const char *after);
+extern Term *sfm_tr_json_text_term(const Term *term);
+extern Term *sfm_tr_json_number(Cx *cx, int offset, const Term *term);
+extern Term *sfm_tr_json_as_text(Cx *cx, int offset, const Term *term, const char *what);
+extern char *sfm_tr_json_is_null(const Term *term);
+extern Term *sfm_tr_json_output(Cx *cx, int offset, const Term *term);
+extern char *sfm_tr_json_as_type(Cx *cx, int offset, const Term *term, const SfmType *type,
+								 char affinity);
+extern void sfm_tr_json_cases(Cx *cx, int offset, const Term *term, const Term *beside,
+							  SfmJsonCases *cases);
 
 /* select.c, from.c */
 extern char *sfm_tr_select(Cx *cx, const SfmSelect *select, int *ncolumns,

@@ -23,6 +23,19 @@
 #define FIRST_WHOLE_BOUND 9007199254740992.0	/* 2^53 */
 
 /* See sfm_convert.h. */
+SfmFit
+sfm_database_text(const SfmValue *value, const char **text, int *len)
+{
+	*text = value->u.p;
+	*len = value->len;
+	if (!sfm_valid_utf8(value))
+		return SFM_MISFIT_ENCODING;
+	if (GetDatabaseEncoding() != PG_UTF8 && !sfm_utf8_to_database(text, len))
+		return SFM_MISFIT_ENCODING;
+	return *len > SFM_MAX_FIELD ? SFM_MISFIT_TOO_LONG : SFM_FIT;
+}
+
+/* See sfm_convert.h. */
 int
 sfm_real_text(double r, char *buffer)
 {

@@ -164,6 +164,31 @@ note_text(SfmMisfits *misfits, const SfmConv *conv, const SfmValue *value, SfmFi
 	}
 }
 
+/*
+ * Whole characters of up to SHOWN_BYTES bytes of a text, for messages.  False when the
+ * database cannot hold them: its bytes are shown then.
+ */
+static bool
+text_head(const SfmValue *value, const char **text, int *len, bool *cut)
+{
+	SfmValue	head = *value;
+
+	*cut = value->len > SHOWN_BYTES;
+	if (*cut && !value->bad_encoding)
+		head.len = pg_encoding_mbcliplen(PG_UTF8, value->u.p, SHOWN_BYTES + 1, SHOWN_BYTES);
+	return sfm_database_text(&head, text, len) == SFM_FIT;
+}
+
+static bool
+shows_as_text(const SfmValue *value)
+{
+	const char *text;
+	int			len;
+	bool		cut;
+
+	return text_head(value, &text, &len, &cut);
+}
+
 /* See sfm_value.h. */
 void
 sfm_misfit_add(SfmMisfits *misfits, const SfmConv *conv,
@@ -185,6 +210,7 @@ sfm_misfit_add(SfmMisfits *misfits, const SfmConv *conv,
 		misfits->first_fit = fit;
 		misfits->first_class = value->cls;
 		misfits->first_value = sfm_value_for_message(value);
+		misfits->first_as_text = value->cls == SFM_TEXT && shows_as_text(value);
 		MemoryContextSwitchTo(old);
 	}
 	if (fit == SFM_MISFIT_TOO_LONG)
@@ -272,23 +298,17 @@ hex_for_message(const char *bytes, int len)
 }
 
 /*
- * Whole characters of up to SHOWN_BYTES bytes; control characters are written as
- * escapes, so that a line of the log stays one.
+ * Control characters are written as escapes, so that a line of the log stays one.
  */
 static char *
 text_for_message(const SfmValue *value)
 {
-	SfmValue	head = *value;
 	StringInfoData buf;
 	const char *text;
 	int			len;
-	bool		cut = value->len > SHOWN_BYTES;
+	bool		cut;
 
-	if (value->bad_encoding)
-		return hex_for_message(value->u.p, value->len);
-	if (cut)
-		head.len = pg_encoding_mbcliplen(PG_UTF8, value->u.p, SHOWN_BYTES + 1, SHOWN_BYTES);
-	if (sfm_database_text(&head, &text, &len) != SFM_FIT)
+	if (!text_head(value, &text, &len, &cut))
 		return hex_for_message(value->u.p, value->len);
 	initStringInfo(&buf);
 	for (int i = 0; i < len; i++)

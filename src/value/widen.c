@@ -349,7 +349,7 @@ static void
 append_why(StringInfo why, const SfmType *planned, const SfmSeen *seen,
 		   const SfmMisfits *misfits, const SfmType *type)
 {
-	const char *quote = misfits->first_class == SFM_TEXT ? "\"" : "";
+	const char *quote = misfits->first_as_text ? "\"" : "";
 	int64		total = 0;
 
 	if (planned->by_values)

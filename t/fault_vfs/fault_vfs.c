@@ -8,6 +8,7 @@
  *	fault_vfs.kind		read, lock, open, size, shm, alloc; or io, all but the last
  *	fault_vfs.at		the n-th call of that kind fails; setting it counts anew; 0: none
  *	fault_vfs.sticky	and all later ones too
+ *	fault_vfs.heap_limit	SQLite's hard limit, in kB, as another extension may set it
  *
  * and tell what happened: fault_vfs.count, the calls of that kind since then;
  * fault_vfs.memory, the bytes that SQLite has allocated now.
@@ -49,6 +50,7 @@ static const struct config_enum_entry kinds[] = {
 static int	kind = KIND_READ;
 static int	at = 0;
 static bool sticky = false;
+static int	heap_limit = 0;
 static int	shown = 0;			/* value of the settings that only tell something */
 static int	count = 0;
 
@@ -245,6 +247,22 @@ show_count(void)
 	return text;
 }
 
+static void
+set_heap_limit(int newval, void *extra)
+{
+	(void) sqlite3_hard_heap_limit64((sqlite3_int64) newval * 1024);
+}
+
+/* The limit as it is now, whoever set it. */
+static const char *
+show_heap_limit(void)
+{
+	static char text[32];
+
+	snprintf(text, sizeof(text), "%lld", (long long) sqlite3_hard_heap_limit64(-1) / 1024);
+	return text;
+}
+
 static const char *
 show_memory(void)
 {
@@ -311,4 +329,8 @@ _PG_init(void)
 	if (sqlite3_config(SQLITE_CONFIG_MALLOC, &mem) != SQLITE_OK || sqlite3_initialize() != SQLITE_OK)
 		elog(ERROR, "could not wrap SQLite's allocator");
 	wrap_vfs();
+
+	/* sets the limit, for which SQLite is initialized */
+	DefineCustomIntVariable("fault_vfs.heap_limit", "SQLite's hard heap limit.", NULL, &heap_limit, 0, 0,
+							INT_MAX, PGC_USERSET, 0, NULL, set_heap_limit, show_heap_limit);
 }

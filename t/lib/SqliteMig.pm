@@ -22,7 +22,7 @@ use Test::More;
 our @EXPORT = qw(
   new_cluster new_database source_files source_copy sqlite make_sqlite
   literal call_sql migrate rows statement_fails compare_with_source
-  nothing_left in_schema pass_on
+  nothing_left in_schema pass_on peak_private
 );
 
 # A started cluster; each further argument is a line for postgresql.conf.
@@ -217,6 +217,59 @@ sub compare_with_source
 	ok($ok, $title) or diag($out . $err);
 	note($out) if $ok;
 	return $ok;
+}
+
+# What a process has in memory less what it shares with others, in kB.  Needs /proc.
+sub private_memory
+{
+	my ($pid) = @_;
+	my ($anonymous) = (eval { slurp_file("/proc/$pid/status") } // '') =~ /^RssAnon:\s+(\d+) kB/m;
+
+	return $anonymous // 0;
+}
+
+# The background worker that reads the file for a backend; 0: none.
+sub reader_of
+{
+	my ($pid) = @_;
+
+	foreach my $name (glob '/proc/[0-9]*/cmdline')
+	{
+		return $name =~ /(\d+)/ ? $1 : 0 if (eval { slurp_file($name) } // '') =~ /sqlite_fdw_mig reader for PID $pid\b/;
+	}
+	return 0;
+}
+
+# The greatest private memory of a backend, and of its reader, while it runs one call,
+# in kB, sampled while the call goes on.  A test that the call succeeds, or that it
+# fails with this error.
+sub peak_private
+{
+	my ($node, $db, $sql, $title, $error) = @_;
+	my ($in, $out, $err) = ('', '', '');
+	my $psql = IPC::Run::start([ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr($db) ],
+		'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timer(600));
+	my ($peak, $reader, $samples) = (0, 0, 0);
+
+	$title //= 'memory';
+	$in .= "SET client_min_messages = warning; SELECT pg_backend_pid();\n";
+	$psql->pump until $out =~ /^(\d+)\n/;
+	my $pid = $1;
+	$in .= "$sql;\n\\echo finished\n";
+	until ($out =~ /^finished$/m)
+	{
+		$psql->pump_nb;
+		$reader ||= reader_of($pid) if $samples++ % 10 == 0;
+		my $now = private_memory($pid) + ($reader ? private_memory($reader) : 0);
+		$peak = $now if $now > $peak;
+		select(undef, undef, undef, 0.005);
+	}
+	$in .= "\\q\n";
+	$psql->finish;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$error ? like($err, $error, "$title: the error is the one expected") : is($err, '', "$title: the call succeeds");
+	note("$title: $peak kB" . ($reader ? ', with its reader' : ''));
+	return $peak;
 }
 
 1;

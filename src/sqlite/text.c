@@ -1,5 +1,5 @@
 /*
- * encoding.c
+ * text.c
  *		Text of a SQLite file as text of the database.
  *
  * SQLite verifies nothing, so every text is verified here: UTF-8 without NUL
@@ -12,8 +12,7 @@
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 
-#include "compat.h"
-#include "sfm_convert.h"
+#include "sfm_sqlite.h"
 
 /*
  * Whether text is ASCII without a NUL, which is valid and the same in every
@@ -40,9 +39,9 @@ is_plain_ascii(const char *text, int len)
 }
 
 /*
- * Converts valid UTF-8, from *text on.  The encoding of a database never changes,
- * but its default conversion may be dropped and made anew, so that it is looked
- * up each time: that is a search in a cache, and only for text beyond ASCII.
+ * See sfm_sqlite.h.  The encoding of a database never changes, but its default
+ * conversion may be dropped and made anew, so that it is looked up each time: that is
+ * a search in a cache, and only for text beyond ASCII.
  */
 bool
 sfm_utf8_to_database(const char **text, int *len)
@@ -63,7 +62,10 @@ sfm_utf8_to_database(const char **text, int *len)
 	if (pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding,
 									  (unsigned char *) unconstify(char *, *text), *len,
 									  (unsigned char *) converted, (int) size, true) != *len)
+	{
+		pfree(converted);
 		return false;
+	}
 	*text = converted;
 	*len = strlen(converted);
 	return true;
@@ -76,16 +78,4 @@ sfm_valid_utf8(const SfmValue *value)
 	return !value->bad_encoding &&
 		(is_plain_ascii(value->u.p, value->len) ||
 		 pg_encoding_verifymbstr(PG_UTF8, value->u.p, value->len) == value->len);
-}
-
-SfmFit
-sfm_database_text(const SfmValue *value, const char **text, int *len)
-{
-	*text = value->u.p;
-	*len = value->len;
-	if (!sfm_valid_utf8(value))
-		return SFM_MISFIT_ENCODING;
-	if (GetDatabaseEncoding() != PG_UTF8 && !sfm_utf8_to_database(text, len))
-		return SFM_MISFIT_ENCODING;
-	return *len > SFM_MAX_FIELD ? SFM_MISFIT_TOO_LONG : SFM_FIT;
 }

@@ -1,0 +1,279 @@
+/*
+ * translate_shim.c
+ *		The few functions of the server that src/translate calls, for a program without one.
+ *
+ * Every palloc is one malloc, so that AddressSanitizer sees its bounds; all are freed
+ * after a run, as a memory context would be.  An error of the server, of which the
+ * translator raises none but for the depth of the stack, is a jump.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+
+#include "sfm_value.h"
+#include "translate_shim.h"
+
+#define MAX_STACK (2 * 1024 * 1024)
+
+jmp_buf		shim_error;
+volatile sig_atomic_t InterruptPending = false;
+
+static char *stack_base;
+
+typedef struct Piece
+{
+	struct Piece *next;
+	struct Piece *prev;
+} Piece;
+
+static Piece pieces = {&pieces, &pieces};
+
+static void *
+piece_alloc(Size size)
+{
+	Piece	   *piece = malloc(sizeof(Piece) + size);
+
+	if (piece == NULL)
+		abort();
+	piece->next = pieces.next;
+	piece->prev = &pieces;
+	pieces.next->prev = piece;
+	pieces.next = piece;
+	return piece + 1;
+}
+
+void
+pfree(void *pointer)
+{
+	Piece	   *piece = (Piece *) pointer - 1;
+
+	piece->prev->next = piece->next;
+	piece->next->prev = piece->prev;
+	free(piece);
+}
+
+void
+shim_reset(void)
+{
+	while (pieces.next != &pieces)
+		pfree(pieces.next + 1);
+}
+
+void *
+palloc(Size size)
+{
+	return piece_alloc(size);
+}
+
+void *
+palloc0(Size size)
+{
+	return memset(piece_alloc(size), 0, size);
+}
+
+void *
+repalloc(void *pointer, Size size)
+{
+	Piece	   *piece = realloc((Piece *) pointer - 1, sizeof(Piece) + size);
+
+	if (piece == NULL)
+		abort();
+	piece->prev->next = piece;
+	piece->next->prev = piece;
+	return piece + 1;
+}
+
+char *
+pnstrdup(const char *in, Size size)
+{
+	size_t		length = strnlen(in, size);
+	char	   *copy = piece_alloc(length + 1);
+
+	memcpy(copy, in, length);
+	copy[length] = '\0';
+	return copy;
+}
+
+char *
+pstrdup(const char *in)
+{
+	return pnstrdup(in, strlen(in));
+}
+
+void
+shim_stack_base(void)
+{
+	char		here;
+
+	stack_base = &here;
+}
+
+bool
+stack_is_too_deep(void)
+{
+	char		here;
+
+	return labs(stack_base - &here) > MAX_STACK;
+}
+
+void
+check_stack_depth(void)
+{
+	if (stack_is_too_deep())
+		longjmp(shim_error, 1);
+}
+
+void
+ProcessInterrupts(void)
+{
+}
+
+/* Lists of pointers, as the translator has them: an array that grows. */
+static List *
+make_list(int length)
+{
+	List	   *list = palloc0(sizeof(List));
+
+	list->type = T_List;
+	list->length = length;
+	list->max_length = Max(length, 4);
+	list->elements = palloc0(sizeof(ListCell) * list->max_length);
+	return list;
+}
+
+List *
+lappend(List *list, void *datum)
+{
+	if (list == NIL)
+		list = make_list(0);
+	if (list->length == list->max_length)
+		list->elements = repalloc(list->elements, sizeof(ListCell) * (list->max_length *= 2));
+	list->elements[list->length++].ptr_value = datum;
+	return list;
+}
+
+List *
+list_make1_impl(NodeTag t, ListCell datum1)
+{
+	return lappend(NIL, datum1.ptr_value);
+}
+
+List *
+list_make2_impl(NodeTag t, ListCell datum1, ListCell datum2)
+{
+	return lappend(lappend(NIL, datum1.ptr_value), datum2.ptr_value);
+}
+
+List *
+lcons(void *datum, List *list)
+{
+	List	   *result = lappend(NIL, datum);
+
+	for (int i = 0; list && i < list->length; i++)
+		result = lappend(result, list->elements[i].ptr_value);
+	return result;
+}
+
+List *
+list_concat(List *list1, const List *list2)
+{
+	for (int i = 0; list2 && i < list2->length; i++)
+		list1 = lappend(list1, list2->elements[i].ptr_value);
+	return list1;
+}
+
+List *
+list_copy(const List *list)
+{
+	return list_concat(NIL, list);
+}
+
+List *
+list_delete_first(List *list)
+{
+	if (list == NIL || list->length == 1)
+		return NIL;
+	memmove(list->elements, list->elements + 1, sizeof(ListCell) * --list->length);
+	return list;
+}
+
+int
+GetDatabaseEncoding(void)
+{
+	return PG_UTF8;
+}
+
+bool
+pg_verify_mbstr(int encoding, const char *mbstr, int len, bool noError)
+{
+	return pg_encoding_verifymbstr(encoding, mbstr, len) == len;
+}
+
+int
+pg_mbcliplen(const char *mbstr, int len, int limit)
+{
+	int			clipped = 0;
+
+	while (clipped < len)
+	{
+		int			next = pg_encoding_mblen(PG_UTF8, mbstr + clipped);
+
+		if (clipped + next > limit)
+			break;
+		clipped += next;
+	}
+	return Min(clipped, len);
+}
+
+char *
+asc_tolower(const char *buff, size_t nbytes)
+{
+	char	   *result = pnstrdup(buff, nbytes);
+
+	for (char *p = result; *p; p++)
+		*p = pg_ascii_tolower((unsigned char) *p);
+	return result;
+}
+
+static char *
+quoted(const char *text, char quote, bool escape)
+{
+	char	   *result = palloc(strlen(text) * 2 + 4);
+	char	   *out = result;
+
+	if (escape)
+		*out++ = 'E';
+	*out++ = quote;
+	for (; *text; text++)
+	{
+		if (*text == quote || (escape && *text == '\\'))
+			*out++ = *text;
+		*out++ = *text;
+	}
+	*out++ = quote;
+	*out = '\0';
+	return result;
+}
+
+char *
+quote_literal_cstr(const char *rawstr)
+{
+	return quoted(rawstr, '\'', strchr(rawstr, '\\') != NULL);
+}
+
+const char *
+quote_identifier(const char *ident)
+{
+	return quoted(ident, '"', false);
+}
+
+/* types.c needs the catalogs; a name does here. */
+char *
+sfm_type_name(const SfmType *type)
+{
+	return psprintf("type%u", type->typid);
+}

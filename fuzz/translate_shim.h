@@ -1,0 +1,19 @@
+/*
+ * translate_shim.h
+ *		The few functions of the server that src/translate calls, for a program without one.
+ */
+#ifndef TRANSLATE_SHIM_H
+#define TRANSLATE_SHIM_H
+
+#include <setjmp.h>
+
+/* Where an error of the server (stack depth) goes; set before the first call. */
+extern jmp_buf shim_error;
+
+/* Notes how deep the stack is now: check_stack_depth() counts from here. */
+extern void shim_stack_base(void);
+
+/* Frees all that was allocated. */
+extern void shim_reset(void);
+
+#endif							/* TRANSLATE_SHIM_H */
