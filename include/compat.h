@@ -36,9 +36,9 @@
 #define SFM_JSON_RETURN return
 #endif
 #if PG_VERSION_NUM >= 170000
-#define sfm_json_lexer(text, len) makeJsonLexContextCstringLen(NULL, text, len, PG_UTF8, true)
+#define sfm_json_lexer(text, len, escapes) makeJsonLexContextCstringLen(NULL, text, len, PG_UTF8, escapes)
 #else
-#define sfm_json_lexer(text, len) makeJsonLexContextCstringLen(text, len, PG_UTF8, true)
+#define sfm_json_lexer(text, len, escapes) makeJsonLexContextCstringLen(text, len, PG_UTF8, escapes)
 #endif
 
 /* Newer releases move what an EXPLAIN callback needs into headers of its own. */

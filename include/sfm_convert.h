@@ -106,6 +106,7 @@ typedef struct SfmContainerType
 	Oid			element;		/* array: its elements' type */
 	char		delimiter;
 } SfmContainerType;
+extern bool sfm_is_json_null(const SfmValue *value);
 extern bool sfm_convert_container(const SfmContainerType *type, const SfmValue *value, char **text,
 								  int *len, SfmFit *fit);
 

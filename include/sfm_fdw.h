@@ -139,6 +139,8 @@ typedef struct SfmSurveyColumn
 	bool		soft_apart;		/* as in SfmSinkColumn */
 	SfmMisfits	misfits;
 	SfmMisfits	soft;
+	SfmFit		fit;			/* of the current row, for row() */
+	Datum		datum;			/* likewise, where it fits */
 } SfmSurveyColumn;
 
 extern int64 sfm_survey(SfmFile *file, const SfmTable *table, int ncolumns,

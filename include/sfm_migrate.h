@@ -211,6 +211,9 @@ typedef struct SfmPlanColumn
 	SfmDateRange target_dates;	/* date kinds, from the target's scan */
 } SfmPlanColumn;
 
+/* Rows of the source that queries can name (keyset.c). */
+typedef struct SfmKeySet SfmKeySet;
+
 /* A column of an existing target's primary key. */
 typedef struct SfmKeyColumn
 {
@@ -218,6 +221,14 @@ typedef struct SfmKeyColumn
 	char	   *operator;		/* its equality, as OPERATOR(schema.=) */
 	SfmPlanColumn *column;		/* NULL: the source has none */
 } SfmKeyColumn;
+
+/* Rows that stay out because of a foreign key, under on_orphan => 'reject' (foretell.c). */
+typedef struct SfmKeptOut
+{
+	char	   *condition;		/* of a row "c" */
+	char	   *reason;
+	char	   *key;			/* "name to parent", for the note */
+} SfmKeptOut;
 
 /* Something that steps aside for the load (aside.c). */
 typedef struct SfmAside SfmAside;
@@ -250,6 +261,10 @@ struct SfmPlanTable
 	/* existing targets */
 	bool		always_identity;	/* needs OVERRIDING SYSTEM VALUE */
 	List	   *key;			/* of SfmKeyColumn: the target's primary key, for upsert and messages */
+	List	   *hard_parents;	/* of SfmPlanTable: by its foreign keys that cannot be deferred */
+	List	   *soft_parents;	/* by the others */
+	SfmKeySet  *keys;			/* what its and others' keys are about; NULL: not read */
+	List	   *kept_out;		/* of SfmKeptOut: rows that foreign keys will not take */
 	List	   *restore;		/* replace: statements that put owner, grants and comments back */
 	/* results */
 	bool		loaded;			/* rows were moved */
@@ -342,6 +357,7 @@ extern SfmPlan *sfm_plan_source(const SfmOptions *options, SfmSource *source);
 extern SfmPlan *sfm_plan_build(const SfmOptions *options, SfmSource *source);
 extern SfmPlanTable *sfm_plan_find(const SfmPlan *plan, const char *source_table);
 extern SfmPlanColumn *sfm_plan_column(const SfmPlanTable *table, int number);
+extern SfmPlanColumn *sfm_plan_target_column(const SfmPlanTable *table, const char *name);
 extern SfmTypeRule *sfm_find_rule(List *rules, const SfmTable *table, const SfmColumn *column);
 extern void sfm_add_note(SfmPlanTable *table, char *sentence);
 #define sfm_note(table, ...) sfm_add_note(table, psprintf(__VA_ARGS__))
@@ -361,14 +377,67 @@ extern void sfm_target_match_columns(SfmPlan *plan);
 extern void sfm_target_check_rights(SfmPlan *plan);
 extern void sfm_target_check_rows(SfmPlan *plan);
 extern const char *sfm_target_rows(const SfmPlanTable *table);
+extern const char *sfm_relation_rows(const char *qualified);
+extern char *sfm_target_lost(const SfmPlanTable *table);
 extern List *sfm_target_restore_statements(const SfmPlanTable *table);
 
 /* guard.c: what speaks against touching an existing target */
 extern void sfm_guard_targets(SfmPlan *plan);
 
+/* A foreign key of an existing target (foreign_keys.c). */
+typedef struct SfmTargetKey
+{
+	Oid			oid;
+	char	   *name;			/* identifier, quoted */
+	char	   *definition;
+	char	   *comment;		/* or NULL */
+	bool		validated;
+	bool		full;			/* MATCH FULL */
+	bool		can_go;			/* it can be taken away and come back the same, by its owner */
+	bool		enforced;		/* where it stays it is checked */
+	Oid			parent;
+	char	   *parent_name;	/* qualified */
+	List	   *columns;		/* of char *: the child's */
+	List	   *parent_columns;
+	char	   *not_null;		/* condition on "c" */
+	char	   *match;			/* of "p" and "c" */
+} SfmTargetKey;
+
+extern List *sfm_target_keys(Oid relid);
+extern char *sfm_target_key_parent(const SfmTargetKey *key);
+extern char *sfm_target_key_orphans(const SfmTargetKey *key, List *parents);
+extern void sfm_orphans_line(StringInfo detail, int n, int64 orphans, const SfmPlanTable *table,
+							 const char *parent, const char *key);
+extern void sfm_raise_orphans(int n, const char *detail);
+
+/* keyset.c */
+extern SfmKeySet *sfm_keyset_create(const char *name, int ncolumns, char *const *names, const Oid *types);
+extern void sfm_keyset_put(SfmKeySet *set, const Datum *values, const bool *isnull);
+extern void sfm_keyset_finish(SfmKeySet *set);
+extern const char *sfm_keyset_name(const SfmKeySet *set);
+extern int64 sfm_keyset_remove(SfmKeySet *set, const char *condition);
+extern void sfm_keyset_drop(SfmKeySet *set);
+
+/* verify_keys.c: the rows of a target that have a key of the source */
+typedef struct SfmVerifyKeys SfmVerifyKeys;
+extern SfmVerifyKeys *sfm_verify_keys_begin(const char *target, int ncolumns, char *const *names,
+											const SfmType *types);
+extern void sfm_verify_keys_put(SfmVerifyKeys *keys, const SfmValue *values);
+extern char *sfm_verify_keys_query(SfmVerifyKeys *keys, List *columns);
+extern void sfm_verify_keys_end(SfmVerifyKeys *keys);
+
+/* source_keys.c */
+extern void sfm_source_keys_read(SfmPlan *plan);
+extern void sfm_source_keys_drop(SfmPlan *plan);
+
+/* foretell.c: what the keys of existing targets will say */
+extern void sfm_foretell(SfmPlan *plan);
+extern void sfm_keep_out(SfmPlan *plan);
+
 /* aside.c: foreign keys, indexes and triggers of existing targets during the load */
 extern bool sfm_target_is_loaded(const SfmPlan *plan, const SfmPlanTable *table);
 extern List *sfm_target_relations(Oid relid);
+extern bool sfm_target_owned(Oid relid);
 extern List *sfm_aside_locks(Oid relid);
 extern void sfm_plan_aside(SfmPlan *plan);
 extern void sfm_aside_away(SfmPlan *plan);
@@ -378,13 +447,17 @@ extern List *sfm_aside_back_statements(const SfmPlan *plan);
 
 /* clash.c: the load of an existing target */
 extern void sfm_load_existing(SfmPlan *plan, SfmPlanTable *table);
+extern void sfm_check_domain_nulls(const SfmPlanTable *table);
+extern void sfm_foretell_clashes(SfmPlan *plan, SfmPlanTable *table);
 
 /* upsert.c */
 extern bool sfm_is_upsert(const SfmPlan *plan, const SfmPlanTable *table);
 extern Oid	sfm_primary_key(Oid relid);
+extern List *sfm_key_columns(Oid relid);
+extern char *sfm_key_rows(const char *target, List *key, const SfmKeySet *set, List *columns);
 extern void sfm_upsert_plan(SfmPlanTable *table, StringInfo problems);
-extern void sfm_upsert_check(const SfmPlan *plan);
 extern char *sfm_upsert_clause(const SfmPlanTable *table);
+extern char *sfm_upsert_rows(const SfmPlanTable *table);
 extern char *sfm_upsert_condition(const SfmPlanTable *table);
 extern void sfm_upsert_count(SfmPlanTable *table);
 
@@ -471,6 +544,7 @@ extern char *sfm_ddl_clear(const SfmPlan *plan, SfmTableStatus status, const cha
 extern char *sfm_ddl_create_server(const SfmPlan *plan);
 extern SfmType sfm_foreign_type(const SfmPlanColumn *column);
 extern char *sfm_ddl_source_column(const SfmPlanColumn *column, const char *prefix);
+extern char *sfm_ddl_source_rows(const SfmPlanTable *table);
 extern char *sfm_ddl_select(const SfmPlanTable *table);
 extern char *sfm_ddl_insert(const SfmPlan *plan, const SfmPlanTable *table);
 extern char *sfm_ddl_column_list(const SfmPlanTable *table);
@@ -487,6 +561,7 @@ extern void sfm_set_sequence(SfmPlan *plan, SfmPlanTable *table);
 
 /* load.c, receiver.c: rows */
 extern void sfm_load_table(SfmPlan *plan, SfmPlanTable *table);
+extern SfmScanSink *sfm_load_sink(const SfmPlan *plan, SfmPlanTable *table, bool quiet);
 extern void sfm_staging_create(SfmPlan *plan);
 extern void sfm_staging_add(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_staging_drop(SfmPlan *plan);
@@ -535,6 +610,7 @@ extern void sfm_reject_reset(SfmPlanTable *table);
 extern int64 sfm_reject_rows(SfmPlan *plan, SfmPlanTable *table, const char *condition,
 							 const char *reason);
 extern void sfm_reject_orphans(SfmPlan *plan);
+extern void sfm_reject_kept_out(SfmPlan *plan, SfmPlanTable *table);
 
 /* rejected.c: the rows that an earlier run kept out */
 typedef struct SfmRejected

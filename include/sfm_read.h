@@ -142,7 +142,7 @@ typedef enum SfmJsonEvent
 
 /*
  * Called for each part of the document, in order; text and len are set for keys,
- * strings and numbers.  escaped: a key or string has backslashes in it.  Returning
+ * strings and numbers, and are the bracket of a container.  escaped: a key or string has backslashes in it.  Returning
  * false ends the reading.
  */
 typedef bool (*SfmJsonAction) (void *arg, SfmJsonEvent event, const char *text,

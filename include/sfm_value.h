@@ -99,6 +99,7 @@ typedef struct SfmSeen
 	Datum		min;			/* by value: date, time, timestamp kinds only */
 	Datum		max;
 	int64		emptied;		/* '' that became NULL by empty_as_null; counted as text in n */
+	int64		json_nulls;		/* JSON null that became NULL in an array or hstore; likewise */
 } SfmSeen;
 
 typedef struct SfmConv SfmConv;

@@ -160,17 +160,22 @@ SQL
 $err = fails($orphans, '23503', qr/2 foreign keys of existing tables do not hold/, 'orphans of validated keys are an error',
 	target_schema => "'app'", if_exists => "'append'");
 like($err, qr/2 rows of table app.person have no parent in table app.team \(foreign key person_team\)/, 'which names table, key and count');
-like($err, qr/1 rows? of table app.badge have no parent in table app.person \(foreign key badge_person_id_fkey\)/, 'for each of them');
+like($err, qr/1 row of table app.badge has no parent in table app.person \(foreign key badge_person_id_fkey\)/, 'for each of them');
 is($node->safe_psql($db, $content), $was, 'nothing was changed');
 is(definition('app'), $before, 'nor the definitions');
 my @rejected = migrate($node, $db, $orphans, target_schema => "'app'", if_exists => "'append'", on_orphan => "'reject'");
 is(join(' ', map { "$_->{source_table}:$_->{target_rows}:$_->{rejected_rows}:$_->{verified}" } sort { $a->{source_table} cmp $b->{source_table} } @rejected),
-	'badge:1:3:1 person:2:2:1', 'on_orphan => reject takes them out, and those that they orphan');
-like(join(' ', map { @{ $_->{notes} } } @rejected), qr/person_boss to app.person, which was NOT VALID, has 1 new row/,
-	'a key that was NOT VALID takes them, with a note');
+	'badge:1:3:1 person:1:3:1', 'on_orphan => reject keeps them out, and those that they orphan');
+my $boss = make_sqlite('CREATE TABLE person (id INTEGER PRIMARY KEY, team_id INT, boss INT); INSERT INTO person VALUES (54, 1, 99), (55, 1, NULL);', 'boss.db');
+my ($bossless) = migrate($node, $db, $boss, target_schema => "'app'", if_exists => "'append'");
+like("$bossless->{target_rows} @{ $bossless->{notes} }", qr/^2 .*person_boss to app.person, which was NOT VALID, has 1 new row/,
+	'without it a key that was NOT VALID takes them, with a note');
+migrate($node, $db, make_sqlite('CREATE TABLE person (id INTEGER PRIMARY KEY, team_id INT, boss INT); INSERT INTO person VALUES (56, 1, 98);', 'boss2.db'),
+	target_schema => "'app'", if_exists => "'append'", on_orphan => "'reject'");
+is($node->safe_psql($db, 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM app.person WHERE id > 50'), '54 55', 'and with it leaves the orphans that were there');
 is($node->safe_psql($db, "SELECT convalidated FROM pg_constraint WHERE conname = 'person_boss'"), 'f', 'and stays NOT VALID');
 is($node->safe_psql($db, 'SELECT string_agg(source_table || source_rowid, \' \' ORDER BY source_table, source_rowid) FROM sqlite_mig.rejected_row WHERE source_table = \'person\''),
-	'person51 person52', 'rejected rows are kept');
+	'person51 person52 person53 person56', 'rejected rows are kept');
 is(definition('app'), $before, 'the definitions are as before');
 
 # ---------------------------------------------------------------------------- upsert
@@ -198,8 +203,6 @@ like($err, qr/\(lower\(email::text\)\)=\(x\@y\): source row \(id\)=\(61\) and ta
 is($node->safe_psql($db, 'SELECT email FROM app.person WHERE id = 2'), 'z@y', 'and nothing was changed');
 my $no_key = make_sqlite("CREATE TABLE other (person_id INT); INSERT INTO other VALUES (1);", 'no_key.db');
 fails($no_key, '42703', qr/Table app.other has no primary key/, 'upsert needs a primary key', target_schema => "'app'", if_exists => "'upsert'");
-fails($newer, '0A000', qr/reject.* cannot be used with if_exists => 'upsert'/, 'rows cannot be kept out of an upsert',
-	target_schema => "'app'", if_exists => "'upsert'", on_misfit => "'reject'");
 
 # -------------------------------------------------------------------- truncate, replace
 
@@ -225,10 +228,11 @@ like($err, qr/aterialized view app.teams needs app.team/, 'a materialized view')
 like($err, qr/onstraint follows on table app.follower needs app.person/, 'a foreign key');
 like($err, qr/app.follower.* needs type app.team/, 'a column of its row type');
 $node->safe_psql($db, 'DROP VIEW app.bosses; DROP MATERIALIZED VIEW app.teams; DROP TABLE app.follower; CREATE ROLE reads; GRANT SELECT ON app.person TO reads');
-is(join(' ', map { "$_->{source_table}:$_->{status}:$_->{verified}" } sort { $a->{source_table} cmp $b->{source_table} }
-		  migrate($node, $db, $source, target_schema => "'app'", if_exists => "'replace'")),
+my @replaced = sort { $a->{source_table} cmp $b->{source_table} } migrate($node, $db, $source, target_schema => "'app'", if_exists => "'replace'");
+is(join(' ', map { "$_->{source_table}:$_->{status}:$_->{verified}" } @replaced),
 	'badge:replaced:1 person:replaced:1 team:replaced:1', 'without them tables that reference each other are replaced');
 is($node->safe_psql($db, "SELECT has_table_privilege('reads', 'app.person', 'SELECT')"), 't', 'with their grants');
+like("@{ $replaced[1]{notes} }", qr/Gone with the old table, and not made again: trigger always, trigger off, trigger plain, trigger replica\./, 'and a note of what is not made again');
 
 # skip, and a second run after a failed first
 is(join(' ', map { "$_->{source_table}:$_->{status}" } sort { $a->{source_table} cmp $b->{source_table} }
@@ -236,7 +240,7 @@ is(join(' ', map { "$_->{source_table}:$_->{status}" } sort { $a->{source_table}
 	'badge:skipped person:skipped team:skipped', 'skip leaves them');
 $node->safe_psql($db, "DROP SCHEMA app CASCADE; $app");
 sqlite($source, "INSERT INTO badge VALUES (1000, 1)");
-fails($source, '23503', qr/1 rows? of table app.badge have no parent/, 'a first run fails', target_schema => "'app'");
+fails($source, '23503', qr/1 row of table app.badge has no parent/, 'a first run fails', target_schema => "'app'");
 sqlite($source, 'DELETE FROM badge WHERE person_id = 1000');
 is(scalar(grep { $_->{verified} } migrate($node, $db, $source, target_schema => "'app'")), 3, 'the second finds all as it was, and runs');
 is(definition('app'), $before, 'the definitions are as before');
@@ -248,6 +252,66 @@ fails($homeless, '42703', qr/no column for "nick".*"team_id" of table app.person
 	'columns without a home and required ones are one error', target_schema => "'app'", if_exists => "'append'");
 fails($homeless, '42703', qr/^(?!.*nick)/s, '"skip" leaves a column out', target_schema => "'app'", if_exists => "'append'",
 	types => q('{"person.nick": {"skip": true}}'));
+
+is($node->safe_psql($db, 'SELECT count(*) FROM app.person'), 3, 'and the error is about the others alone');
+$node->safe_psql($db, 'CREATE TABLE app.place (id int PRIMARY KEY, name text)');
+my $place = make_sqlite("CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT, junk BLOB); INSERT INTO place VALUES (1, 'here', x'00');", 'place.db');
+my ($skipped) = migrate($node, $db, $place, target_schema => "'app'", types => q('{"place.junk": {"skip": true}}'));
+like("$skipped->{verified} @{ $skipped->{notes} }", qr/^1 .*Column junk is left out, as the argument "types" asks/, 'what is skipped is noted, and the rest is there');
+is($node->safe_psql($db, "SELECT status, note FROM sqlite_mig.migration_object WHERE kind = 'column' AND name = 'junk'"),
+	'left_out|The argument "types" skips it.', 'in the history too');
+
+# -------------------------------------------- all that a table can have, in a tablespace
+
+$node->safe_psql($db, <<'SQL');
+	CREATE ROLE owner;
+	CREATE SCHEMA all_of_it;
+	CREATE TABLE all_of_it.badge (person_id int, n int);
+	CREATE TABLE all_of_it.person (id int PRIMARY KEY USING INDEX TABLESPACE elsewhere, team_id int, boss int, email text, bio text, score numeric(10,2))
+		WITH (fillfactor = 70, autovacuum_enabled = false) TABLESPACE elsewhere;
+	CREATE UNLOGGED TABLE all_of_it.team (id int PRIMARY KEY, name text, lead int) TABLESPACE elsewhere;
+	ALTER TABLE all_of_it.person ALTER score SET STATISTICS 33, ALTER bio SET STORAGE EXTERNAL, ALTER email SET COMPRESSION pglz;
+	ALTER TABLE all_of_it.badge ADD CONSTRAINT badge_of FOREIGN KEY (person_id) REFERENCES all_of_it.person ON DELETE SET NULL (person_id) DEFERRABLE;
+	CREATE STATISTICS all_of_it.dependent ON bio, score FROM all_of_it.person;
+	CREATE INDEX words ON all_of_it.person USING gin (to_tsvector('english', bio)) WITH (fastupdate = off) TABLESPACE elsewhere;
+	CREATE INDEX blocks ON all_of_it.person USING brin (score) WITH (pages_per_range = 8);
+	CREATE INDEX boxes ON all_of_it.person USING gist (box(point(id, id), point(id, id)));
+	CREATE UNIQUE INDEX nulls ON all_of_it.person (email, id) NULLS NOT DISTINCT;
+	ALTER TABLE all_of_it.person ADD CONSTRAINT excluded EXCLUDE USING btree (id WITH =);
+	ALTER TABLE all_of_it.person REPLICA IDENTITY FULL, OWNER TO owner, ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+	CREATE POLICY everything ON all_of_it.person USING (true);
+	COMMENT ON INDEX all_of_it.blocks IS 'summaries';
+	COMMENT ON CONSTRAINT badge_of ON all_of_it.badge IS 'who';
+SQL
+my $whole = definition('all_of_it');
+my $relations = "SELECT string_agg(concat_ws(' ', relname, relowner::regrole, (SELECT spcname FROM pg_tablespace t WHERE t.oid = reltablespace), reloptions, relpersistence, relreplident, relrowsecurity, relforcerowsecurity), ';' ORDER BY relname)"
+  . " FROM pg_class WHERE relnamespace = 'all_of_it'::regnamespace";
+my $relations_before = $node->safe_psql($db, $relations);
+like($relations_before, qr/person owner elsewhere \{fillfactor=70.*words owner elsewhere/, 'a table and an index in a tablespace');
+my @tables = migrate($node, $db, $source, target_schema => "'all_of_it'");
+is(scalar(grep { $_->{verified} } @tables), 3, 'tables with all that a table can have, logged and unlogged, are loaded');
+is(definition('all_of_it'), $whole, 'pg_dump sees no difference');
+is($node->safe_psql($db, $relations), $relations_before, 'nor do tablespaces, owners, options and marks differ');
+
+# -------------------------------------------------- nothing is left for COMMIT to find
+
+$node->safe_psql($db, <<"SQL");
+	CREATE ROLE loader;
+	CREATE SERVER orphans FOREIGN DATA WRAPPER sqlite_fdw_mig OPTIONS (database '$orphans');
+	CREATE SERVER source FOREIGN DATA WRAPPER sqlite_fdw_mig OPTIONS (database '$source');
+	GRANT USAGE ON FOREIGN SERVER orphans, source TO loader;
+	CREATE SCHEMA later;
+	GRANT USAGE ON SCHEMA later TO loader;
+	CREATE TABLE later.team (id int PRIMARY KEY, name text, lead int);
+	CREATE TABLE later.person (id int PRIMARY KEY, team_id int, boss int REFERENCES later.person DEFERRABLE INITIALLY DEFERRED, email text, bio text, score numeric);
+	CREATE TABLE later.badge (person_id int REFERENCES later.person DEFERRABLE INITIALLY DEFERRED, n int, UNIQUE (person_id, n) DEFERRABLE INITIALLY DEFERRED);
+	ALTER TABLE later.team ADD FOREIGN KEY (lead) REFERENCES later.person DEFERRABLE INITIALLY DEFERRED;
+	GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA later TO loader;
+SQL
+statement_fails($node, $db, 'SET ROLE loader; BEGIN; SELECT * FROM ' . call_sql('migrate', 'orphans', target_schema => "'later'"),
+	'23503', qr/violates foreign key constraint "person_boss_fkey"/, 'what is deferred is checked before the call returns');
+is($node->safe_psql($db, 'SET ROLE loader; BEGIN; SELECT bool_and(verified) FROM ' . call_sql('migrate', 'source', target_schema => "'later'")
+	  . '; INSERT INTO later.team VALUES (99, \'x\', NULL); COMMIT; SELECT count(*) FROM later.team'), "t\n3", 'and what follows in the transaction is committed with it');
 
 $node->stop;
 done_testing();

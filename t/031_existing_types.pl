@@ -18,6 +18,7 @@ $node->safe_psql($db, <<'SQL');
 	CREATE SCHEMA app;
 	CREATE TYPE app.mood AS ENUM ('SAD', 'OK', 'Very happy');
 	CREATE DOMAIN app.positive AS integer CHECK (VALUE > 0);
+	CREATE DOMAIN app.tags AS text[] CHECK (cardinality(VALUE) < 3);
 	CREATE DOMAIN app.short AS varchar(5);
 	CREATE DOMAIN app.named AS text NOT NULL;
 	CREATE DOMAIN app.weekday AS app.mood CHECK (VALUE <> 'SAD');
@@ -55,14 +56,21 @@ my @cases = (
 		[ '1.5', "'soon'", "'00:00:00.1234567'", "'1970-01-01 00:00:00+01'" ] ],
 	[ 'interval(0)', 'BIGINT', [ '5000000' => '00:00:05' ], ['5000001'] ],
 	[ 'text[]', 'JSON', [ q('["a","b c",null,"d\"e",true,1.50]') => '{a,"b c",NULL,"d\"e",true,1.50}', q('[]') => '{}',
-			q('["NULL","é","\u00e9"]') => '{"NULL",é,é}', q('{x,y}') => '{x,y}', q(' [["a"],["b"]]') => '{{a},{b}}' ], [ q('["a"'), q('[{"a":1}]'), q('["\u0000"]'), '5' ] ],
+			q('["NULL","é","\u00e9"]') => '{"NULL",é,é}', q('{x,y}') => '{x,y}', q('["null"]') => '{"null"}', q(' null') => '', q(' [["a"],["b"]]') => '{{a},{b}}' ], [ q('["a"'), q('[{"a":1}]'), q('["\u0000"]'), '5' ] ],
 	[ 'int4[]', 'TEXT', [ q('[1, -2, null]') => '{1,-2,NULL}' ], [ q('["x"]'), '\'[1.5]\'', "'[3000000000]'" ] ],
 	[ 'numeric(4,1)[]', 'TEXT', [ q('[1.5]') => '{1.5}' ], [ q('[1.55]') ] ],
-	[ 'jsonb[]', 'TEXT', [ q('["a",1,null]') => '{"\"a\"",1,"null"}' ], [] ],
+	[ 'jsonb[]', 'TEXT', [ q('["a",1,null]') => '{"\"a\"",1,"null"}', q('[ {"b":1, "a":[1,{}]}, [2,[3]], true,"\u00e9" ]') => '{"{\"a\": [1, {}], \"b\": 1}","[2, [3]]",true,"\"é\""}',
+			q('[]') => '{}', q('[[]]') => '{[]}', q('null') => '' ], [ q('["\u0000"]'), q('[1'), q('{"a":1}') ] ],
+	[ 'json[]', 'TEXT', [ q('[ {"b":1,  "a":2}, [2 ], "\u0000", -0.50]') => '{"{\"b\":1,  \"a\":2}","[2 ]","\"\\\\u0000\"",-0.50}' ], [ q('[1') ] ],
 	[ 'public.hstore', 'TEXT', [ q('"a"=>"1", b=>NULL') => '"a"=>"1", "b"=>NULL', q('{"a":"x\"y","b":null,"c":1.50,"d":true}') => '"a"=>"x\"y", "b"=>NULL, "c"=>"1.50", "d"=>"true"' ],
 		[ q('{"a":[1]}'), q('{"a":1,"a":2}'), "'a=>'" ] ],
+	[ 'app.tags', 'TEXT', [ q('["a"]') => '{a}', q('null') => '' ], [ q('["a","b","c"]') ] ],
 	[ 'bit(3)', 'TEXT', [ "'101'" => '101' ], ["'10'"] ],
-	[ 'money', 'TEXT', [ "'12.34'" => '$12.34' ], ["'x'"] ],
+	[ 'money', 'TEXT', [ "'12.34'" => '$12.34', '-0.5' => '-$0.50', "'1.500'" => '$1.50' ], [ "'x'", '12.345' ] ],
+	[ '"char"', 'TEXT', [ "'a'" => 'a', '7' => '7' ], [ "'ab'", '12' ] ],
+	[ 'oid', 'INTEGER', [ '7' => '7', '4294967295' => '4294967295' ], [ '-1', '4294967296', "'-1'" ] ],
+	[ 'timetz', 'TEXT', [ "'10:00:00.5+02'" => '10:00:00.5+02' ], [ "'10:00:00.1234567+02'" ] ],
+	[ 'name', 'TEXT', [ "'abc'" => 'abc' ], [ "hex(zeroblob(32))" ] ],
 	[ 'jsonb', 'TEXT', [ q('{"b":1,"a":[true]}') => '{"a": [true], "b": 1}' ], [ q('{') ] ],
 	[ 'bytea', 'TEXT', [ "x'00ff'" => '\x00ff', "'ab'" => '\x6162' ], [] ],
 );
@@ -146,6 +154,17 @@ my $names = make_sqlite(q(CREATE TABLE BlogPost ("Id" INTEGER PRIMARY KEY, "crea
 $node->safe_psql($db, 'CREATE TABLE app.blog_post (id int PRIMARY KEY, created_at text, "OwnerId" int, plain text)');
 is((migrate($node, $db, $names, target_schema => "'app'"))[0]{target_table}, 'app.blog_post', 'a table by its snake_case name');
 is($node->safe_psql($db, 'SELECT * FROM app.blog_post'), '1|c|2|p', 'and columns, each by its own');
+
+# One table for two.
+my $twice = make_sqlite('CREATE TABLE BlogPost (id INTEGER PRIMARY KEY); CREATE TABLE blog_post (id INTEGER PRIMARY KEY);', 'twice.db');
+statement_fails($node, $db, 'SELECT * FROM ' . call_sql('migrate', $twice, target_schema => "'app'"), '42P07',
+	qr/tables "BlogPost" and "blog_post" of the source would both go into table app.blog_post/, 'two tables for one target are an error');
+
+# What PostgreSQL itself raises names the table, as its context shows the statement.
+$node->safe_psql($db, 'CREATE TABLE app.checked (id int PRIMARY KEY CHECK (id < 2))');
+my $checked = make_sqlite('CREATE TABLE Checked (id INTEGER PRIMARY KEY); INSERT INTO Checked VALUES (1), (2);', 'checked.db');
+statement_fails($node, $db, 'SELECT * FROM ' . call_sql('migrate', $checked, target_schema => "'app'"), '23514',
+	qr/violates check constraint.*CONTEXT:  SQL statement "INSERT INTO app.checked \(id\) SELECT id FROM sqlite_mig_source_\d+\.checked"/s, 'the context of an error shows the table');
 
 $node->stop;
 done_testing();

@@ -76,7 +76,8 @@ foreach my $kind (sort keys %orders)
 		CREATE TRIGGER stamp BEFORE INSERT ON $kind.orders FOR EACH ROW EXECUTE FUNCTION $kind.stamp();
 SQL
 	my $before = definition($kind);
-	loaded_right($kind, "partitioned by $kind");
+	my @report = loaded_right($kind, "partitioned by $kind");
+	ok((grep { $_->{source_table} eq 'orders' } @report)[0]{target_bytes} >= 400 * 24, "partitioned by $kind: the size is that of the partitions");
 	is(definition($kind), $before, "partitioned by $kind: pg_dump sees no difference, names of partitions' constraints included");
 	is($node->safe_psql($db, "SELECT count(DISTINCT tableoid) > 1 FROM $kind.orders"), 't', "partitioned by $kind: rows are in several partitions");
 	loaded_right($kind, "partitioned by $kind, again", if_exists => "'truncate'");

@@ -33,6 +33,12 @@ sub app
 	return $out;
 }
 
+# How many rows each table has.
+sub row_counts
+{
+	return { map { split /\|/ } split /\n/, $node->safe_psql($db, "SELECT relname, (xpath('/row/c/text()', query_to_xml(format('SELECT count(*) AS c FROM %I', relname), false, true, '')))[1] FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'") };
+}
+
 app('migrate', $sqlite);
 app('fill', $sqlite);
 app('migrate', $postgresql);
@@ -56,8 +62,11 @@ is($node->safe_psql($db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f'
 	$node->safe_psql($db, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"), 'foreign keys are deferred and valid, as Django made them');
 is((grep { $_->{source_table} eq 'zoo_animal' } @tables)[0]{sequence_value}, sqlite($file, "SELECT seq FROM sqlite_sequence WHERE name = 'zoo_animal'"),
 	'ids count on from those of rows that are gone');
+my $counts = row_counts();
 eval { app('insert', $postgresql) };
 is($@, '', 'the ORM inserts a new object into every table');
+my $grown = row_counts();
+is(join(' ', grep { $grown->{$_} <= $counts->{$_} } sort keys %$grown), 'django_migrations', 'and all tables but that of the migrations have grown');
 eval { app('migrate', $postgresql) };
 is($@, '', 'Django finds the schema up to date');
 

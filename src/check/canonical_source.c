@@ -471,7 +471,8 @@ source_input(SfmHashColumn *column, const SfmValue *value, SfmHasher *hasher)
 		each_converted_piece(bytes, len, append_piece, &text);
 	else
 		appendBinaryStringInfo(&text, bytes, len);
-	if (!sfm_source_call_input(column, text.data, &datum))
+	if (!sfm_source_call_input(column, text.data, &datum) ||
+		!sfm_source_kept(column->type.typid, text.data, datum))
 		return false;
 	column->target(column, datum, hasher);
 	return true;

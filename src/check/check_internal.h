@@ -281,6 +281,8 @@ extern bool sfm_source_jsonb(SfmHashColumn *column, const SfmValue *value, SfmHa
 extern bool sfm_source_interval(SfmHashColumn *column, const SfmValue *value, SfmHasher *hasher,
 								bool *own);
 extern void sfm_target_interval(SfmHashColumn *column, Datum value, SfmHasher *hasher);
+extern bool sfm_source_kept(Oid typid, char *text, Datum datum);
+extern bool sfm_source_is_json_null(const SfmHashColumn *column, const SfmValue *value);
 extern char *sfm_source_container(const SfmHashColumn *column, const SfmValue *value, bool *refused);
 
 /* The longest value that a varlena holds. */

@@ -301,7 +301,8 @@ sfm_rowhash_add_source(SfmRowHash *hash, const SfmValue *values,
 		const SfmValue *value = &values[i];
 
 		if (value->cls == SFM_NULL ||
-			(column->type.empty_as_null && value->cls == SFM_TEXT && value->len == 0))
+			(column->type.empty_as_null && value->cls == SFM_TEXT && value->len == 0) ||
+			sfm_source_is_json_null(column, value))
 			sfm_put_tag(&hash->hasher, SFM_TAG_NULL);
 		else if ((OidIsValid(column->domain) && !sfm_source_domain_takes(column, value)) ||
 				 !column->source(column, value, &hash->hasher))

@@ -18,6 +18,7 @@
 #include "mb/pg_wchar.h"
 #include "executor/executor.h"
 #include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
 #include "utils/expandeddatum.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -152,7 +153,7 @@ bool
 sfm_source_interval(SfmHashColumn *column, const SfmValue *value, SfmHasher *hasher, bool *own)
 {
 	bool		exact = true;
-	int64		usecs;
+	int64		usecs = 0;
 	int64		unit = column->type.reading == SFM_READING_UNIX ? USECS_PER_SEC :
 		column->type.reading == SFM_READING_UNIX_MS ? 1000 : 1;
 	char	   *text;
@@ -190,6 +191,40 @@ sfm_source_interval(SfmHashColumn *column, const SfmValue *value, SfmHasher *has
 	}
 	put_interval(hasher, 0, usecs);
 	return true;
+}
+
+/*
+ * Types of which the input function takes more than the type holds
+ */
+
+/* Whether the value says what the text says; only asked of types that may not. */
+bool
+sfm_source_kept(Oid typid, char *text, Datum datum)
+{
+	char	   *number = text + strspn(text, " +");
+	int64		seconds;
+
+	switch (typid)
+	{
+		case CHAROID:
+			return text[0] == '\0' || text[1] == '\0';
+		case OIDOID:
+		case XIDOID:
+		case CIDOID:
+			return *number != '-';
+		case MONEYOID:
+			/* with a sign of a currency or groups of digits it is none that SQLite had as a number */
+			if (strspn(number, "-0123456789.") != strlen(number))
+				return true;
+			return DatumGetBool(DirectFunctionCall2(numeric_eq, DirectFunctionCall1(cash_numeric, datum),
+													DirectFunctionCall3(numeric_in, CStringGetDatum(number),
+																		ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
+		case TIMETZOID:
+			number = strchr(text, '.');
+			return number == NULL || read_fraction(pnstrdup(number, 1 + strspn(number + 1, "0123456789")), &seconds);
+		default:
+			return true;
+	}
 }
 
 /*
@@ -263,7 +298,8 @@ typedef struct JsonState
 {
 	StringInfoData out;
 	bool		hstore;
-	bool		raw;			/* strings keep their quotes: elements are JSON */
+	JsonLexContext *lex;		/* set: elements are JSON, and taken as written */
+	char	   *element;		/* where such a one begins */
 	char		delimiter;
 	int			depth;
 	bool		comma;			/* a delimiter is due before the next element */
@@ -303,10 +339,13 @@ array_start(void *arg)
 	JsonState  *state = arg;
 
 	state->bad |= state->hstore;
-	if (state->depth++ > 0)
+	if (state->depth++ > 0 && state->lex == NULL)
 		next_element(state);
-	appendStringInfoChar(&state->out, '{');
-	state->comma = false;
+	if (state->lex == NULL || state->depth == 1)
+	{
+		appendStringInfoChar(&state->out, '{');
+		state->comma = false;
+	}
 	SFM_JSON_RETURN;
 }
 
@@ -315,9 +354,36 @@ array_end(void *arg)
 {
 	JsonState  *state = arg;
 
-	appendStringInfoChar(&state->out, '}');
 	state->depth--;
-	state->comma = true;
+	if (state->lex == NULL || state->depth == 0)
+	{
+		appendStringInfoChar(&state->out, '}');
+		state->comma = true;
+	}
+	SFM_JSON_RETURN;
+}
+
+/* A member of an array whose elements are JSON. */
+static SFM_JSON_RESULT
+element_start(void *arg, bool isnull)
+{
+	JsonState  *state = arg;
+
+	if (state->depth == 1)
+		state->element = state->lex->token_start;
+	SFM_JSON_RETURN;
+}
+
+static SFM_JSON_RESULT
+element_end(void *arg, bool isnull)
+{
+	JsonState  *state = arg;
+
+	if (state->depth == 1)
+	{
+		next_element(state);
+		put_element(state, pnstrdup(state->element, state->lex->prev_token_terminator - state->element));
+	}
 	SFM_JSON_RETURN;
 }
 
@@ -349,17 +415,10 @@ static SFM_JSON_RESULT
 scalar(void *arg, char *token, JsonTokenType type)
 {
 	JsonState  *state = arg;
-	StringInfoData json;
 
 	if (!state->hstore)
 		next_element(state);
-	if (state->raw && type == JSON_TOKEN_STRING)
-	{
-		initStringInfo(&json);
-		escape_json(&json, token);
-		token = json.data;
-	}
-	put_element(state, type == JSON_TOKEN_NULL && !(state->raw && !state->hstore) ? NULL : token);
+	put_element(state, type == JSON_TOKEN_NULL ? NULL : token);
 	SFM_JSON_RETURN;
 }
 
@@ -375,6 +434,22 @@ is_hstore(Oid typid)
 	return result;
 }
 
+/* Whether it is JSON null in an array or hstore column, which is NULL there. */
+bool
+sfm_source_is_json_null(const SfmHashColumn *column, const SfmValue *value)
+{
+	char	   *text;
+	int			blanks;
+
+	if (value->cls != SFM_TEXT || column->type.kind != SFM_KIND_INPUT)
+		return false;
+	text = pnstrdup(value->u.p, value->len);
+	blanks = strspn(text, " \t\r\n");
+	return strncmp(text + blanks, "null", 4) == 0 &&
+		blanks + 4 + strspn(text + blanks + 4, " \t\r\n") == value->len &&
+		(OidIsValid(get_element_type(column->type.typid)) || is_hstore(column->type.typid));
+}
+
 /*
  * The text for the input function of an array type or hstore, in UTF-8; NULL when the
  * value is no JSON array or object, and what it is is the type's to say, or, with
@@ -386,6 +461,7 @@ sfm_source_container(const SfmHashColumn *column, const SfmValue *value, bool *r
 	JsonState	state = {0};
 	JsonSemAction actions = {0};
 	Oid			element = get_element_type(column->type.typid);
+	JsonLexContext *lex;
 	char	   *text;
 
 	*refused = false;
@@ -396,15 +472,24 @@ sfm_source_container(const SfmHashColumn *column, const SfmValue *value, bool *r
 	if (text[strspn(text, " \t\r\n")] != (state.hstore ? '{' : '['))
 		return NULL;
 	initStringInfo(&state.out);
-	state.raw = element == JSONOID || element == JSONBOID;
 	state.delimiter = element == BOXOID ? ';' : ',';
 	actions.semstate = &state;
 	actions.array_start = array_start;
 	actions.array_end = array_end;
-	actions.object_start = object_start;
-	actions.object_field_start = field_start;
-	actions.scalar = scalar;
-	if (pg_parse_json(sfm_json_lexer(text, value->len), &actions) != JSON_SUCCESS)
+	if (element == JSONOID || element == JSONBOID)
+	{
+		lex = state.lex = sfm_json_lexer(text, value->len, false);
+		actions.array_element_start = element_start;
+		actions.array_element_end = element_end;
+	}
+	else
+	{
+		lex = sfm_json_lexer(text, value->len, true);
+		actions.object_start = object_start;
+		actions.object_field_start = field_start;
+		actions.scalar = scalar;
+	}
+	if (pg_parse_json(lex, &actions) != JSON_SUCCESS)
 	{
 		/* half a document may be the type's own form, but not an escape that has no text */
 		*refused = state.out.len > 0 && strstr(text, "\\u") != NULL;

@@ -25,8 +25,7 @@ survey_row(SfmStmt *stmt, bool has_rowid, int ncolumns, SfmSurveyColumn *columns
 		sfm_column(stmt, cell + i, &values[i]);
 	for (int i = 0; i < ncolumns; i++)
 	{
-		Datum		ignored;
-		SfmFit		fit = sfm_convert(columns[i].conv, &values[i], &ignored);
+		SfmFit		fit = columns[i].fit = sfm_convert(columns[i].conv, &values[i], &columns[i].datum);
 
 		if (SFM_IS_MISFIT(fit))
 			sfm_misfit_add(columns[i].soft_apart &&

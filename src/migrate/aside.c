@@ -69,8 +69,9 @@ sfm_target_relations(Oid relid)
 	return list_make1_oid(relid);
 }
 
-static bool
-owns_all(Oid relid)
+/* Whether the caller owns the table and its partitions, and so may alter them. */
+bool
+sfm_target_owned(Oid relid)
 {
 	ListCell   *lc;
 
@@ -93,22 +94,7 @@ relation_list(List *relids)
 	return buf.data;
 }
 
-/*
- * The condition on pg_constraint c under which a foreign key can go and come back: it
- * is no part of a partitioned table's, its triggers are as they were made, it belongs
- * to no extension, and the caller may reference the parent.
- */
-#define FOREIGN_KEY_CAN_GO \
-	" c.contype = 'f' AND c.conparentid = 0" \
-	" AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgenabled <> 'O' AND t.tgconstraint IN" \
-	"  (WITH RECURSIVE k AS (SELECT c.oid UNION ALL SELECT p.oid FROM pg_constraint p JOIN k ON p.conparentid = k.oid)" \
-	"   SELECT oid FROM k))" \
-	" AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_constraint'::regclass AND d.objid = c.oid AND d.deptype IN ('e', 'x'))" \
-	" AND (has_table_privilege(c.confrelid, 'REFERENCES')" \
-	"      OR (SELECT bool_and(has_column_privilege(c.confrelid, k, 'REFERENCES')) FROM unnest(c.confkey) k))" \
-	" AND has_schema_privilege((SELECT relnamespace FROM pg_class WHERE oid = c.confrelid), 'USAGE')"
-
-/* The same of an index: pg_index i, pg_class x of the index. */
+/* The condition on pg_index i, pg_class x of the index, under which it can go and come back. */
 #define INDEX_CAN_GO \
 	" NOT i.indisunique AND NOT i.indisexclusion AND NOT i.indisreplident" \
 	" AND i.indisvalid AND i.indisready AND i.indislive AND NOT x.relispartition AND x.relkind = 'i'" \
@@ -125,17 +111,20 @@ List *
 sfm_aside_locks(Oid relid)
 {
 	List	   *result = NIL;
-	List	   *rows;
 	ListCell   *lc;
 
-	if (!owns_all(relid))
+	if (!sfm_target_owned(relid))
 		return NIL;
-	rows = sfm_query_rows(psprintf("SELECT c.confrelid FROM pg_constraint c WHERE c.conrelid = %u AND" FOREIGN_KEY_CAN_GO
-								   " UNION SELECT i.indrelid FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = %u AND"
-								   INDEX_CAN_GO, relid, relid));
-	foreach(lc, rows)
-		result = list_concat_unique_oid(result,
-										sfm_target_relations(atooid(((char **) lfirst(lc))[0])));
+	foreach(lc, sfm_target_keys(relid))
+	{
+		SfmTargetKey *key = lfirst(lc);
+
+		if (key->can_go)
+			result = list_concat_unique_oid(result, sfm_target_relations(key->parent));
+	}
+	if (sfm_query_rows(psprintf("SELECT 1 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = %u AND"
+								INDEX_CAN_GO, relid)) != NIL)
+		result = list_append_unique_oid(result, relid);
 	if (result != NIL)
 		result = list_concat_unique_oid(result, sfm_target_relations(relid));
 	return result;
@@ -158,43 +147,32 @@ add(SfmPlan *plan, SfmPlanTable *table, const char *kind, char *name, char *away
 static void
 plan_foreign_keys(SfmPlan *plan, SfmPlanTable *table)
 {
-	List	   *rows;
 	ListCell   *lc;
 
-	rows = sfm_query_rows(psprintf(
-		"SELECT c.oid, quote_ident(c.conname), pg_get_constraintdef(c.oid), c.convalidated,"
-		" obj_description(c.oid, 'pg_constraint'), c.confrelid::regclass,"
-		" format('(%%s) AND NOT EXISTS (SELECT FROM %%s%%s p WHERE %%s)',"
-		"  string_agg(format('c.%%I IS NOT NULL', ca.attname), CASE c.confmatchtype WHEN 'f' THEN ' OR ' ELSE ' AND ' END),"
-		"  CASE pr.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, c.confrelid::regclass,"
-		"  string_agg(format('p.%%I OPERATOR(%%I.%%s) c.%%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ' ORDER BY k.ord))"
-		" FROM pg_constraint c JOIN pg_class pr ON pr.oid = c.confrelid"
-		" CROSS JOIN unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY k(ck, pk, op, ord)"
-		" JOIN pg_attribute ca ON ca.attrelid = c.conrelid AND ca.attnum = k.ck"
-		" JOIN pg_attribute pa ON pa.attrelid = c.confrelid AND pa.attnum = k.pk"
-		" JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace n ON n.oid = o.oprnamespace"
-		" WHERE c.conrelid = %u AND" FOREIGN_KEY_CAN_GO
-		" GROUP BY c.oid, pr.relkind ORDER BY c.conname", table->relid));
-	foreach(lc, rows)
+	foreach(lc, sfm_target_keys(table->relid))
 	{
-		char	  **row = lfirst(lc);
-		SfmAside   *aside = add(plan, table, "foreign key", row[1],
-								psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table->qualified, row[1]));
+		SfmTargetKey *key = lfirst(lc);
+		SfmAside   *aside;
 
+		if (!key->can_go)
+			continue;
+		aside = add(plan, table, "foreign key", key->name,
+					psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table->qualified, key->name));
 		aside->back = list_make1(psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s", table->qualified,
-										  row[1], row[2]));
-		aside->validated = row[3][0] == 't';
-		if (row[4])
+										  key->name, key->definition));
+		aside->validated = key->validated;
+		if (key->comment)
 			aside->back = lappend(aside->back,
-								  psprintf("COMMENT ON CONSTRAINT %s ON %s IS %s", row[1],
-										   table->qualified, sfm_literal(row[4])));
-		aside->parent = row[5];
-		aside->orphans = row[6];
+								  psprintf("COMMENT ON CONSTRAINT %s ON %s IS %s", key->name,
+										   table->qualified, sfm_literal(key->comment)));
+		aside->parent = key->parent_name;
+		aside->orphans = sfm_target_key_orphans(key, list_make1(sfm_target_key_parent(key)));
 		aside->relation = psprintf("%u", table->relid);
 		aside->parts = sfm_query_rows(psprintf(
-			"WITH RECURSIVE k AS (SELECT oid, conrelid, confrelid, conname FROM pg_constraint WHERE conparentid = %s"
+			"WITH RECURSIVE k AS (SELECT oid, conrelid, confrelid, conname FROM pg_constraint WHERE conparentid = %u"
 			" UNION ALL SELECT p.oid, p.conrelid, p.confrelid, p.conname FROM pg_constraint p JOIN k ON p.conparentid = k.oid)"
-			" SELECT conrelid, confrelid, quote_ident(conname), obj_description(oid, 'pg_constraint') FROM k ORDER BY 1, 2, 3", row[0]));
+			" SELECT conrelid, confrelid, quote_ident(conname), obj_description(oid, 'pg_constraint') FROM k ORDER BY 1, 2, 3",
+			key->oid));
 	}
 }
 
@@ -283,7 +261,7 @@ sfm_plan_aside(SfmPlan *plan)
 			continue;
 		if (!plan->options->fire_triggers)
 			plan_triggers(plan, table);
-		if (!owns_all(table->relid))
+		if (!sfm_target_owned(table->relid))
 			continue;
 		plan_foreign_keys(plan, table);
 		/* Few rows for a big table go into its indexes faster than those are built. */
@@ -418,8 +396,8 @@ foreign_key_back(SfmPlan *plan, SfmAside *aside)
 /*
  * on_orphan => 'reject': takes out the rows that have no parent, again and again, since
  * their children become orphans in turn.  All of them came with this call, as the keys
- * held before; not so with an upsert, which therefore leaves them to be an error, nor
- * where the key was NOT VALID.
+ * held before.  Not so where the key was NOT VALID, nor with an upsert: those were kept
+ * out before (foretell.c), and what has no parent after an upsert has lost it to an update.
  */
 static void
 reject_orphans(SfmPlan *plan)
@@ -471,17 +449,9 @@ foreign_keys_back(SfmPlan *plan)
 		sfm_progress_table(aside->table->qualified);
 		orphans = foreign_key_back(plan, aside);
 		if (orphans > 0)
-			appendStringInfo(&detail, "%s%lld rows of table %s have no parent in table %s (foreign key %s).",
-							 n++ ? "\n" : "", (long long) orphans, aside->table->qualified,
-							 aside->parent, aside->name);
+			sfm_orphans_line(&detail, n++, orphans, aside->table, aside->parent, aside->name);
 	}
-	if (n > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg_plural("%d foreign key of an existing table does not hold",
-							   "%d foreign keys of existing tables do not hold", n, n),
-				 errdetail("%s", detail.data),
-				 errhint("A validated foreign key takes no row without a parent. Mend the rows in the source, or make the constraint NOT VALID before.")));
+	sfm_raise_orphans(n, detail.data);
 }
 
 /*

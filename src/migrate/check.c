@@ -178,7 +178,7 @@ char *
 sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table)
 {
 	if (sfm_is_upsert(plan, table))
-		return psprintf("%s t%s", sfm_target_rows(table), sfm_upsert_condition(table));
+		return psprintf("%s t WHERE %s", sfm_target_rows(table), sfm_upsert_condition(table));
 	return pstrdup(sfm_target_rows(table));
 }
 
@@ -186,6 +186,8 @@ sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table)
 char *
 sfm_check_query(const SfmPlan *plan, const SfmPlanTable *table)
 {
+	if (sfm_is_upsert(plan, table))
+		return sfm_upsert_rows(table);
 	return psprintf("SELECT %s FROM %s", sfm_check_columns(table), sfm_checked_rows(plan, table));
 }
 

@@ -36,16 +36,17 @@ typedef struct Clash
 	const SfmPlanTable *table;
 	Oid			index;
 	bool		is_key;			/* the primary key */
-	char	   *columns;		/* of the index, for the message */
+	bool		afterwards;		/* upsert: the rows that are updated are the source's */
+	bool		probe;			/* whether any clash is all that is asked */
 	List	   *rows;			/* char *[2]: how many keys clash, a line about one */
 } Clash;
 
 /*
- * NULLs do not go through a converter, and INSERT does not check them either, as the
- * foreign table's column has the same domain.
+ * Raises NULLs for a domain that takes none: they do not go through a converter, and
+ * INSERT does not check them either, as the foreign table's column has the same domain.
  */
-static void
-check_domain_nulls(const SfmPlanTable *table)
+void
+sfm_check_domain_nulls(const SfmPlanTable *table)
 {
 	for (int i = 0; i < table->ncolumns; i++)
 	{
@@ -64,6 +65,20 @@ check_domain_nulls(const SfmPlanTable *table)
 						(long long) (column->seen.n[SFM_NULL] + column->nulled)),
 				 errdetail("%s.", message)));
 	}
+}
+
+/*
+ * Has the unique keys checked that wait for the end of the transaction: their clashes are
+ * to be named like others.
+ */
+static void
+check_deferred_keys(const SfmPlanTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, sfm_query_rows(psprintf("SELECT format('%%I.%%I', n.nspname, c.conname) FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace"
+										" WHERE c.conrelid = %u AND c.contype IN ('p', 'u') AND c.condeferrable", table->relid)))
+		sfm_execf("SET CONSTRAINTS %s IMMEDIATE", ((char **) lfirst(lc))[0]);
 }
 
 static void
@@ -88,9 +103,12 @@ load_rows(void *arg)
 	sfm_load_table(existing->plan, existing->table);
 	if (existing->table->loaded)
 	{
-		check_domain_nulls(existing->table);
+		check_deferred_keys(existing->table);
+		sfm_check_domain_nulls(existing->table);
 		note_intervals(existing->table);
 	}
+	if (existing->table->loaded && existing->table->kept_out != NIL)
+		sfm_reject_kept_out(existing->plan, existing->table);
 	if (existing->table->loaded && sfm_is_upsert(existing->plan, existing->table))
 		sfm_upsert_count(existing->table);
 	return existing->table->loaded;
@@ -117,12 +135,14 @@ clashing_index(const SfmPlanTable *table, const ErrorData *error)
 	return IndexGetRelation(index, true) == table->relid ? index : InvalidOid;
 }
 
-/* "SELECT ... FROM": the source's rows under the target's names. */
+/* The source's rows under the target's names, as they stand behind FROM. */
 static char *
 source_rows(const SfmPlanTable *table)
 {
 	StringInfoData buf;
 
+	if (table->keys)
+		return pstrdup(sfm_keyset_name(table->keys));
 	initStringInfo(&buf);
 	for (int i = 0; i < table->ncolumns; i++)
 		appendStringInfo(&buf, "%s%s AS %s", i ? ", " : "(SELECT ",
@@ -149,6 +169,18 @@ shown(List *expressions)
 						 (char *) lfirst(lc));
 	}
 	return psprintf("%s || %s || ')'", sfm_literal(psprintf("(%s)=(", names.data)), values.data);
+}
+
+/* " WHERE ...": which rows of the target clash. */
+static char *
+target_condition(const Clash *clash, const char *predicate)
+{
+	char	   *updated = clash->afterwards ? psprintf("NOT %s", sfm_upsert_condition(clash->table)) : NULL;
+
+	if (predicate == NULL && updated == NULL)
+		return "";
+	return psprintf(" WHERE %s%s%s", predicate ? psprintf("(%s)", predicate) : "",
+					predicate && updated ? " AND " : "", updated ? updated : "");
 }
 
 /* The query of the clashing keys. */
@@ -180,19 +212,24 @@ clash_query(Clash *clash, List *keys, const char *predicate, bool nulls_clash)
 		if (!nulls_clash)
 			appendStringInfo(&not_null, "%s k%d IS NOT NULL", n > 1 ? " AND" : " WHERE", n);
 	}
-	rows = psprintf("%s AS shown, %s AS id%s FROM", shown(keys),
-					id == NIL || clash->is_key ? "''" : psprintf("' ' || %s", shown(id)), columns.data);
+	/* to show each of many rows takes long */
+	rows = psprintf("%s AS shown, %s AS id%s FROM", clash->probe ? "''" : shown(keys),
+					id == NIL || clash->is_key || (clash->probe && !upsert) ? "''" : psprintf("' ' || %s", shown(id)), columns.data);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT count(*) OVER (), min(shown) || ': ' || array_to_string("
-					 "(array_agg(side || id ORDER BY side, id))[1:2], ' and ') FROM ("
-					 "SELECT 'source row' AS side, %s %s s%s", rows, source_rows(table),
+	appendStringInfo(&sql, "SELECT %s FROM (SELECT 'source row' AS side, %s %s s%s",
+					 clash->probe ? "1" : "count(*) OVER (), min(shown) || ': ' || array_to_string("
+					 "(array_agg(side || id ORDER BY side, id))[1:2], ' and ')", rows, source_rows(table),
 					 predicate ? psprintf(" WHERE %s", predicate) : "");
-	if (!upsert || !clash->is_key)
+	if (clash->plan->options->if_exists != SFM_IF_EXISTS_TRUNCATE && !(upsert && clash->is_key))
 		appendStringInfo(&sql, " UNION ALL SELECT 'target row' AS side, %s %s t%s", rows, sfm_target_rows(table),
-						 predicate ? psprintf(" WHERE %s", predicate) : "");
-	appendStringInfo(&sql, ") r%s GROUP BY %s HAVING %s > 1 ORDER BY min(shown) LIMIT %d",
-					 not_null.data, numbers.data,
-					 upsert && !clash->is_key ? "count(DISTINCT id)" : "count(*)", MAX_PAIRS);
+						 target_condition(clash, predicate));
+	appendStringInfo(&sql, ") r%s GROUP BY %s HAVING %s > 1", not_null.data, numbers.data,
+					 !upsert || clash->is_key ? "count(*)" : clash->probe ? "count(*) > 1 AND count(DISTINCT id)" :
+					 "count(DISTINCT id)");
+	if (clash->probe)
+		appendStringInfoString(&sql, " LIMIT 1");
+	else
+		appendStringInfo(&sql, " ORDER BY min(shown) LIMIT %d", MAX_PAIRS);
 	return sql.data;
 }
 
@@ -214,8 +251,81 @@ find_pairs(void *arg)
 								   " generate_series(1, indnkeyatts) n WHERE indexrelid = %u ORDER BY n", clash->index));
 	foreach(lc, rows)
 		keys = lappend(keys, ((char **) lfirst(lc))[0]);
+	clash->probe = true;
+	clash->rows = sfm_query_rows(clash_query(clash, keys, index[0], index[1][0] == 't'));
+	if (clash->rows == NIL)
+		return true;
+	clash->probe = false;
 	clash->rows = sfm_query_rows(clash_query(clash, keys, index[0], index[1][0] == 't'));
 	return true;
+}
+
+/* Raises the pairs that were found. */
+static void
+raise_pairs(const Clash *clash)
+{
+	StringInfoData detail;
+	ListCell   *lc;
+
+	initStringInfo(&detail);
+	foreach(lc, clash->rows)
+		appendStringInfo(&detail, "%s%s.", detail.len ? "\n" : "", ((char **) lfirst(lc))[1]);
+	if (strtoll(((char **) linitial(clash->rows))[0], NULL, 10) > MAX_PAIRS)
+		appendStringInfo(&detail, "\nThese are the first %d of %s.", MAX_PAIRS, ((char **) linitial(clash->rows))[0]);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("rows for table %s clash on unique key %s", clash->table->qualified,
+					quote_identifier(get_rel_name(clash->index))),
+			 errdetail("%s", detail.data),
+			 sfm_is_upsert(clash->plan, clash->table) ?
+			 errhint("upsert updates the row with the same primary key; it does not decide between rows that share another unique key.") :
+			 errhint("if_exists => 'upsert' updates rows that have the same primary key, 'truncate' empties the table first.")));
+}
+
+/* Finds the pairs; what it fails with, unless that ends the call. */
+static ErrorData *
+look_for_pairs(Clash *clash)
+{
+	ErrorData  *failed = sfm_subtransaction(find_pairs, clash);
+
+	if (failed && ERRCODE_TO_CATEGORY(failed->sqlerrcode) != ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION) &&
+		ERRCODE_TO_CATEGORY(failed->sqlerrcode) != ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION))
+		ReThrowError(failed);
+	return failed;
+}
+
+/*
+ * Raises the rows that will clash with a unique key of an existing target; needs
+ * table->keys.  A key of columns that the source lacks is left to the run.
+ */
+void
+sfm_foretell_clashes(SfmPlan *plan, SfmPlanTable *table)
+{
+	List	   *indexes = sfm_query_rows(psprintf("SELECT indexrelid FROM pg_index WHERE indrelid = %u AND indisunique"
+											  " AND indisvalid ORDER BY NOT indisprimary, indexrelid::regclass::text",
+											  table->relid));
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Clash		clash = {plan, table};
+		bool		upsert = sfm_is_upsert(plan, table);
+
+		clash.index = atooid(((char **) lfirst(lc))[0]);
+		clash.afterwards = upsert;
+		if (table->keys == NULL || look_for_pairs(&clash))
+		{
+			sfm_note(table, "Whether rows will clash on unique key %s cannot be said before: the source lacks columns of it.",
+					 quote_identifier(get_rel_name(clash.index)));
+			continue;
+		}
+		if (clash.rows != NIL)
+			raise_pairs(&clash);
+		clash.afterwards = false;
+		if (upsert && look_for_pairs(&clash) == NULL && clash.rows != NIL)
+			sfm_note(table, "Rows of the source take over values of unique key %s from rows that are updated, too: depending on their order they may clash.",
+					 quote_identifier(get_rel_name(clash.index)));
+	}
 }
 
 /* Raises a unique violation with the rows that clash, or as PostgreSQL had it. */
@@ -223,32 +333,14 @@ static void
 raise_clash(SfmPlan *plan, SfmPlanTable *table, ErrorData *error)
 {
 	Clash		clash = {plan, table};
-	StringInfoData detail;
-	ListCell   *lc;
-	ErrorData  *failed;
 
 	clash.index = error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION ? clashing_index(table, error) :
 		sfm_primary_key(table->relid);
 	if (!OidIsValid(clash.index))
 		ReThrowError(error);
-	failed = sfm_subtransaction(find_pairs, &clash);
-	if (failed && (failed->sqlerrcode == ERRCODE_QUERY_CANCELED || failed->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN))
-		ReThrowError(failed);
-	if (failed || clash.rows == NIL)
+	if (look_for_pairs(&clash) || clash.rows == NIL)
 		ReThrowError(error);
-	initStringInfo(&detail);
-	foreach(lc, clash.rows)
-		appendStringInfo(&detail, "%s%s.", detail.len ? "\n" : "", ((char **) lfirst(lc))[1]);
-	if (strtoll(((char **) linitial(clash.rows))[0], NULL, 10) > MAX_PAIRS)
-		appendStringInfo(&detail, "\nThese are the first %d of %s.", MAX_PAIRS, ((char **) linitial(clash.rows))[0]);
-	ereport(ERROR,
-			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("rows for table %s clash on unique key %s", table->qualified,
-					quote_identifier(get_rel_name(clash.index))),
-			 errdetail("%s", detail.data),
-			 sfm_is_upsert(plan, table) ?
-			 errhint("upsert updates the row with the same primary key; it does not decide between rows that share another unique key.") :
-			 errhint("if_exists => 'upsert' updates rows that have the same primary key, 'truncate' empties the table first.")));
+	raise_pairs(&clash);
 }
 
 /*

@@ -217,24 +217,47 @@ sfm_ddl_source_column(const SfmPlanColumn *column, const char *prefix)
 					column->type.kind == SFM_KIND_TIMESTAMP && column->fixed ? " AT TIME ZONE 'UTC'" : "");
 }
 
-/* The SELECT that reads the source table as the target wants it. */
+/*
+ * "(SELECT ...) c": the source's rows with the target's names, as they stand behind FROM.
+ * OFFSET 0 keeps conditions on it out, so that the scan gives each row once.
+ */
+char *
+sfm_ddl_source_rows(const SfmPlanTable *table)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < table->ncolumns; i++)
+		appendStringInfo(&buf, "%s%s AS %s", i ? ", " : "(SELECT ",
+						 sfm_ddl_source_column(&table->columns[i], ""),
+						 quote_identifier(table->columns[i].target));
+	appendStringInfo(&buf, " FROM %s OFFSET 0) c", table->foreign_table);
+	return buf.data;
+}
+
+/* The SELECT that reads the source table as the target wants it, without rows that are kept out. */
 char *
 sfm_ddl_select(const SfmPlanTable *table)
 {
 	StringInfoData buf;
 	int			n = 0;
+	ListCell   *lc;
 
-	initStringInfo(&buf);
-	appendStringInfoString(&buf, "SELECT ");
-	for (int i = 0; i < table->ncolumns; i++)
+	if (table->kept_out == NIL)
 	{
-		const SfmPlanColumn *column = &table->columns[i];
-
-		if (column->target_generated)
-			continue;
-		appendStringInfo(&buf, "%s%s", n++ ? ", " : "", sfm_ddl_source_column(column, ""));
+		initStringInfo(&buf);
+		for (int i = 0; i < table->ncolumns; i++)
+			if (!table->columns[i].target_generated)
+				appendStringInfo(&buf, "%s%s", n++ ? ", " : "SELECT ",
+								 sfm_ddl_source_column(&table->columns[i], ""));
+		appendStringInfo(&buf, " FROM %s", table->foreign_table);
+		return buf.data;
 	}
-	appendStringInfo(&buf, " FROM %s", table->foreign_table);
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "SELECT %s FROM %s", sfm_ddl_column_list(table), sfm_ddl_source_rows(table));
+	foreach(lc, table->kept_out)
+		appendStringInfo(&buf, " %s (%s) IS NOT TRUE", lc == list_head(table->kept_out) ? "WHERE" : "AND",
+						 ((SfmKeptOut *) lfirst(lc))->condition);
 	return buf.data;
 }
 

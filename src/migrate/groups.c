@@ -32,21 +32,68 @@ sfm_parent_columns(const SfmForeignKey *fk, const SfmTable *parent)
 	return result;
 }
 
+/* The planned table that an existing relation is the target of; NULL for none. */
+static SfmPlanTable *
+table_of_target(const SfmPlan *plan, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+		if (((SfmPlanTable *) lfirst(lc))->relid == relid)
+			return lfirst(lc);
+	return NULL;
+}
+
+/*
+ * A target that was there may have foreign keys that the source lacks.  Those that cannot
+ * be deferred must find their parents at once, where they stay in place.
+ */
+static void
+read_target_parents(const SfmPlan *plan, SfmPlanTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, sfm_query_rows(psprintf("SELECT confrelid, condeferrable FROM pg_constraint WHERE conrelid = %u"
+										" AND contype = 'f' ORDER BY conname", table->relid)))
+	{
+		char	  **row = lfirst(lc);
+		SfmPlanTable *parent = table_of_target(plan, atooid(row[0]));
+
+		if (parent == NULL)
+			continue;
+		if (row[1][0] == 't')
+			table->soft_parents = lappend(table->soft_parents, parent);
+		else
+			table->hard_parents = lappend(table->hard_parents, parent);
+	}
+}
+
+/* Whether keys that cannot be deferred lead from one table to another. */
+static bool
+needs_first(SfmPlanTable *table, const SfmPlanTable *other, List **visited)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (list_member_ptr(*visited, table))
+		return false;
+	*visited = lappend(*visited, table);
+	foreach(lc, table->hard_parents)
+		if (lfirst(lc) == other || needs_first(lfirst(lc), other, visited))
+			return true;
+	return false;
+}
+
 static void visit(const SfmPlan *plan, SfmPlanTable *table, List **visited, List **ordered);
 
-/* A target that was there may have foreign keys that the source lacks. */
+/* A parent comes first, unless it needs this table to come before itself. */
 static void
-visit_parents_of_target(const SfmPlan *plan, SfmPlanTable *table, List **visited, List **ordered)
+visit_parent(const SfmPlan *plan, SfmPlanTable *table, SfmPlanTable *parent, List **visited, List **ordered)
 {
-	List	   *parents = sfm_query_rows(psprintf("SELECT confrelid FROM pg_constraint WHERE conrelid = %u"
-												  " AND contype = 'f' ORDER BY conname", table->relid));
-	ListCell   *lc;
-	ListCell   *lc2;
+	List	   *seen = NIL;
 
-	foreach(lc, parents)
-		foreach(lc2, plan->tables)
-			if (((SfmPlanTable *) lfirst(lc2))->relid == atooid(((char **) lfirst(lc))[0]))
-				visit(plan, lfirst(lc2), visited, ordered);
+	if (parent != NULL && !needs_first(parent, table, &seen))
+		visit(plan, parent, visited, ordered);
 }
 
 static void
@@ -58,16 +105,12 @@ visit(const SfmPlan *plan, SfmPlanTable *table, List **visited, List **ordered)
 	if (list_member_ptr(*visited, table))
 		return;					/* done, or on the way: a cycle */
 	*visited = lappend(*visited, table);
+	foreach(lc, table->hard_parents)
+		visit(plan, lfirst(lc), visited, ordered);
 	foreach(lc, table->source->foreign_keys)
-	{
-		SfmForeignKey *fk = lfirst(lc);
-		SfmPlanTable *parent = sfm_plan_find(plan, fk->parent);
-
-		if (parent != NULL)
-			visit(plan, parent, visited, ordered);
-	}
-	if (table->exists)
-		visit_parents_of_target(plan, table, visited, ordered);
+		visit_parent(plan, table, sfm_plan_find(plan, ((SfmForeignKey *) lfirst(lc))->parent), visited, ordered);
+	foreach(lc, table->soft_parents)
+		visit_parent(plan, table, lfirst(lc), visited, ordered);
 	*ordered = lappend(*ordered, table);
 }
 
@@ -82,6 +125,9 @@ sfm_order_tables(const SfmPlan *plan, List *tables)
 	List	   *ordered = NIL;
 	ListCell   *lc;
 
+	foreach(lc, tables)
+		if (((SfmPlanTable *) lfirst(lc))->exists)
+			read_target_parents(plan, lfirst(lc));
 	foreach(lc, tables)
 		visit(plan, lfirst(lc), &visited, &ordered);
 	return ordered;

@@ -65,18 +65,18 @@ sfm_staging_create(SfmPlan *plan)
 						get_foreign_server_oid(plan->staging_server, false));
 }
 
-/* Makes the foreign table of one source table, anew when it has one. */
+/*
+ * Makes the foreign table of one source table, anew when it has one.  It has the target's
+ * name, since errors show it in their context.
+ */
 void
 sfm_staging_add(SfmPlan *plan, SfmPlanTable *table)
 {
-	char	   *name;
-
 	if (table->foreign_table != NULL)
 		sfm_execf("DROP FOREIGN TABLE %s", table->foreign_table);
-	name = psprintf("t%d", table->number);
-	table->foreign_table = sfm_qualify(plan->staging, name);
+	table->foreign_table = sfm_qualify(plan->staging, table->target);
 	sfm_exec(sfm_ddl_foreign_table(plan, table));
-	table->foreign_relid = get_relname_relid(name, get_namespace_oid(plan->staging, false));
+	table->foreign_relid = get_relname_relid(table->target, get_namespace_oid(plan->staging, false));
 }
 
 /* Drops what sfm_staging_create() and sfm_staging_add() made. */
@@ -105,8 +105,12 @@ report_progress(SfmScanSink *sink)
 	sfm_progress_rows(sink->source_rows, (int64) table->source->rows_estimate);
 }
 
-static SfmScanSink *
-make_sink(const SfmPlan *plan, SfmPlanTable *table)
+/*
+ * A sink for the scan of a table.  A quiet one deals with misfits alike, for a second scan,
+ * and tells nobody.
+ */
+SfmScanSink *
+sfm_load_sink(const SfmPlan *plan, SfmPlanTable *table, bool quiet)
 {
 	SfmScanSink *sink = palloc0(sizeof(SfmScanSink));
 	SfmType    *types = palloc(sizeof(SfmType) * table->ncolumns);
@@ -126,6 +130,8 @@ make_sink(const SfmPlan *plan, SfmPlanTable *table)
 		sink->columns[i].planned = table->columns[i].type;
 		types[i] = table->columns[i].type;
 	}
+	if (quiet)
+		return sink;
 	if (plan->options->verify == SFM_METHOD_CHECKSUM)
 	{
 		sink->hash = sfm_rowhash_create(table->ncolumns, types);
@@ -211,7 +217,7 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 	MemoryContext mcxt = AllocSetContextCreate(plan->mcxt, "SQLite load of a table",
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(mcxt);
-	SfmScanSink *sink = make_sink(plan, table);
+	SfmScanSink *sink = sfm_load_sink(plan, table, false);
 	bool	   *not_null = palloc0(sizeof(bool) * table->ncolumns);
 	bool	   *nulls_found = palloc0(sizeof(bool) * table->ncolumns);
 	const char *obstacle = planned_obstacle(table);

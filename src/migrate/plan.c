@@ -49,6 +49,16 @@ sfm_plan_column(const SfmPlanTable *table, int number)
 	return NULL;
 }
 
+/* The planned column that goes into this column of the target; NULL when there is none. */
+SfmPlanColumn *
+sfm_plan_target_column(const SfmPlanTable *table, const char *name)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+		if (strcmp(table->columns[i].target, name) == 0)
+			return &table->columns[i];
+	return NULL;
+}
+
 static SfmObject *
 add_object(SfmPlan *plan, const char *kind, const char *source_table, const char *name,
 		   const char *sql)
@@ -437,6 +447,30 @@ check_rules_used(const SfmPlan *plan)
 	}
 }
 
+/* Two tables of the source cannot go into one: names that differ in case alone, or in style. */
+static void
+check_distinct_targets(const SfmPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		SfmPlanTable *table = lfirst(lc);
+
+		for (int i = 0; table->exists && i < foreach_current_index(lc); i++)
+		{
+			SfmPlanTable *other = list_nth(plan->tables, i);
+
+			if (other->relid == table->relid)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_TABLE),
+						 errmsg("tables \"%s\" and \"%s\" of the source would both go into table %s",
+								other->source->name, table->source->name, table->qualified),
+						 errhint("Leave one out by \"exclude\", and migrate it into another schema.")));
+		}
+	}
+}
+
 /* Finds the targets that exist already; locks and matches them. */
 static void
 plan_targets(SfmPlan *plan, Oid schema)
@@ -462,6 +496,7 @@ plan_targets(SfmPlan *plan, Oid schema)
 					 errmsg("table %s does not exist", table->qualified),
 					 errhint("With scope => 'data' the target tables must exist.")));
 	}
+	check_distinct_targets(plan);
 	sfm_target_check_rights(plan);
 	sfm_target_lock_tables(plan);
 	sfm_target_check_rows(plan);
@@ -471,6 +506,10 @@ plan_targets(SfmPlan *plan, Oid schema)
 
 		if (table->status == SFM_STATUS_REPLACED)
 		{
+			char	   *lost = sfm_target_lost(table);
+
+			if (lost)
+				sfm_note(table, "Gone with the old table, and not made again: %s.", lost);
 			table->restore = sfm_target_restore_statements(table);
 			table->exists = false;
 		}
@@ -546,7 +585,6 @@ sfm_plan_build(const SfmOptions *options, SfmSource *source)
 	reserve_existing(plan, schema);
 	finish_plan(plan);
 	sfm_plan_check_width(plan);
-	sfm_upsert_check(plan);
 	sfm_plan_aside(plan);
 	return plan;
 }

@@ -344,11 +344,11 @@ prepare_by_rowid(SfmPlan *plan, const SfmPlanTable *table, int *rowid_column)
 }
 
 /*
- * Takes the rows out of a loaded table that fulfil a condition on "c", and keeps them
- * with this reason; their number.
+ * Keeps the rows of a query, which has the table's columns, with this reason; their
+ * number.  They are no longer expected to arrive.
  */
-int64
-sfm_reject_rows(SfmPlan *plan, SfmPlanTable *table, const char *condition, const char *reason)
+static int64
+reject_query(SfmPlan *plan, SfmPlanTable *table, const char *query, const char *reason)
 {
 	OrphanReceiver receiver = {0};
 	SPIExecuteOptions options = {0};
@@ -371,8 +371,7 @@ sfm_reject_rows(SfmPlan *plan, SfmPlanTable *table, const char *condition, const
 	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "rejected row",
 												 ALLOCSET_DEFAULT_SIZES);
 	options.dest = (DestReceiver *) &receiver;
-	rc = SPI_execute_extended(psprintf("DELETE FROM %s c WHERE %s RETURNING %s", sfm_target_rows(table),
-									   condition, sfm_check_columns(table)), &options);
+	rc = SPI_execute_extended(query, &options);
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(rc));
 	if (receiver.by_rowid)
@@ -381,13 +380,51 @@ sfm_reject_rows(SfmPlan *plan, SfmPlanTable *table, const char *condition, const
 	sfm_rowhash_free(receiver.hash);
 
 	/*
-	 * What went is no longer expected.  Its hash is that of the stored row: had the
-	 * row arrived altered, the sums now differ and verification fails.
+	 * The hash is that of the row as the target has it: had it arrived altered, the sums
+	 * now differ and verification fails.
 	 */
 	sfm_checksum_subtract(&table->source_sum, &receiver.sum);
-	table->target_rows -= receiver.rows;
 	table->rejected_rows += receiver.rows;
 	return receiver.rows;
+}
+
+/*
+ * Takes the rows out of a loaded table that fulfil a condition on "c", and keeps them
+ * with this reason; their number.
+ */
+int64
+sfm_reject_rows(SfmPlan *plan, SfmPlanTable *table, const char *condition, const char *reason)
+{
+	int64		rows = reject_query(plan, table, psprintf("DELETE FROM %s c WHERE %s RETURNING %s", sfm_target_rows(table),
+														  condition, sfm_check_columns(table)), reason);
+
+	table->target_rows -= rows;
+	return rows;
+}
+
+/* Keeps the rows that the load left out (foretell.c), by another scan of the source. */
+void
+sfm_reject_kept_out(SfmPlan *plan, SfmPlanTable *table)
+{
+	SfmScanSink *sink = sfm_load_sink(plan, table, true);
+	StringInfoData earlier;
+	ListCell   *lc;
+
+	initStringInfo(&earlier);
+	sfm_sink_attach(sink);
+	foreach(lc, table->kept_out)
+	{
+		SfmKeptOut *kept = lfirst(lc);
+		int64		rows = reject_query(plan, table,
+										psprintf("SELECT %s FROM %s WHERE (%s)%s", sfm_check_columns(table),
+												 sfm_ddl_source_rows(table), kept->condition, earlier.data), kept->reason);
+
+		if (rows > 0)
+			sfm_note(table, "Foreign key %s: %s without a parent rejected, see sqlite_mig.rejected_row.",
+					 kept->key, sfm_counted(rows, "row"));
+		appendStringInfo(&earlier, " AND (%s) IS NOT TRUE", kept->condition);
+	}
+	sfm_sink_detach(sink);
 }
 
 /*

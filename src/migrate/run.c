@@ -107,6 +107,7 @@ load_again(SfmPlan *plan)
 		if (table->dirty)
 			discard_first_load(table);
 	}
+	sfm_keep_out(plan);
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
@@ -248,7 +249,7 @@ hand_over(SfmPlan *plan)
 	}
 }
 
-/* The sizes of all targets, by one query. */
+/* The sizes of all targets, by one query; of a partitioned one that of its partitions here. */
 static void
 measure_targets(SfmPlan *plan)
 {
@@ -260,7 +261,8 @@ measure_targets(SfmPlan *plan)
 	foreach(lc, plan->tables)
 		appendStringInfo(&relids, "%s%u", relids.len ? "," : "",
 						 ((SfmPlanTable *) lfirst(lc))->relid);
-	if (SPI_execute(psprintf("SELECT pg_total_relation_size(t.oid) FROM"
+	if (SPI_execute(psprintf("SELECT coalesce((SELECT sum(pg_total_relation_size(relid))::bigint"
+							 "  FROM pg_partition_tree(t.oid) WHERE isleaf), pg_total_relation_size(t.oid)) FROM"
 							 " unnest('{%s}'::oid[]) WITH ORDINALITY t (oid, n) ORDER BY t.n",
 							 relids.data), false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the sizes of tables");
@@ -326,6 +328,7 @@ run_plan(SfmPlan *plan)
 		sfm_staging_create(plan);
 	else
 		sfm_plan_survey(plan);
+	sfm_keep_out(plan);
 	load_all(plan);
 
 	sfm_progress_phase("keys and indexes");
@@ -354,6 +357,8 @@ static void
 dry_run(SfmPlan *plan)
 {
 	sfm_plan_survey(plan);
+	if (plan->options->scope != SFM_SCOPE_SCHEMA)
+		sfm_foretell(plan);
 	for (int i = 0; i < list_length(plan->tables); i++)
 	{
 		SfmPlanTable *table = list_nth(plan->tables, i);
@@ -462,6 +467,7 @@ sfm_migrate(FunctionCallInfo fcinfo)
 		run_plan(plan);
 	}
 	report(rsinfo, plan);
+	sfm_source_keys_drop(plan);
 	sfm_source_close(source);
 	sfm_progress_end();
 	SPI_finish();

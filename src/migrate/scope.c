@@ -217,7 +217,7 @@ ask_shapes(SfmTranslateScope *scope, const Origin *origin, SfmDateForm *form)
 	while (sfm_step(stmt))
 	{
 		SfmValue	value;
-		bool		readable;
+		bool		readable = false;
 		const char *pattern;
 
 		sfm_column(stmt, 0, &value);

@@ -110,7 +110,7 @@ put_rows(Script *script, SfmPlan *plan, SfmPlanTable *table)
 {
 	if (table->status == SFM_STATUS_SKIPPED)
 		return;
-	table->foreign_table = sfm_qualify(plan->staging, psprintf("t%d", table->number));
+	table->foreign_table = sfm_qualify(plan->staging, table->target);
 	put(script, "source", table, sfm_ddl_foreign_table(plan, table));
 	put(script, "rows", table, sfm_ddl_insert(plan, table));
 }

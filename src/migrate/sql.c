@@ -230,6 +230,7 @@ sfm_safe_settings(void)
 		{"IntervalStyle", "postgres"},
 		{"TimeZone", "UTC"},
 		{"bytea_output", "hex"},
+		{"lc_monetary", "C"},
 		{"extra_float_digits", "1"},
 		{"standard_conforming_strings", "on"},
 		{"check_function_bodies", "on"},

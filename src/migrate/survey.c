@@ -68,7 +68,7 @@ sfm_survey_table(SfmPlan *plan, SfmPlanTable *table,
 		column->seen = columns[i].conv->seen;
 		column->misfits = columns[i].misfits;
 		column->soft = columns[i].soft;
-		column->nulled = column->seen.emptied;
+		column->nulled = column->seen.emptied + column->seen.json_nulls;
 		if (column->on_misfit == SFM_MISFITS_NULL)
 			column->nulled += column->misfits.n;
 		if (column->not_null && column->seen.n[SFM_NULL] + column->nulled > 0)

@@ -90,6 +90,13 @@ sfm_target_find(Oid schema, const char *source_name, SfmIdentifiers mode, char *
 	return relid;
 }
 
+static const char *
+own_rows(Oid relid, const char *qualified)
+{
+	return get_rel_relkind(relid) == RELKIND_RELATION && has_subclass(relid) ?
+		psprintf("ONLY %s", qualified) : qualified;
+}
+
 /*
  * What stands behind FROM to mean the target's own rows: tables that inherit from it
  * are not the target, partitions are.
@@ -97,10 +104,18 @@ sfm_target_find(Oid schema, const char *source_name, SfmIdentifiers mode, char *
 const char *
 sfm_target_rows(const SfmPlanTable *table)
 {
-	if (table->exists && get_rel_relkind(table->relid) == RELKIND_RELATION &&
-		has_subclass(table->relid))
-		return psprintf("ONLY %s", table->qualified);
-	return table->qualified;
+	return table->exists ? own_rows(table->relid, table->qualified) : table->qualified;
+}
+
+/* The same for a target that only its qualified name is known of. */
+const char *
+sfm_relation_rows(const char *qualified)
+{
+	bool		isnull;
+	Oid			relid = (Oid) sfm_query_int64(psprintf("SELECT to_regclass(%s)::oid::bigint",
+													   sfm_literal(qualified)), &isnull);
+
+	return OidIsValid(relid) ? own_rows(relid, qualified) : qualified;
 }
 
 /*
@@ -385,6 +400,30 @@ query_list(const char *sql)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return result;
+}
+
+/*
+ * What goes with a table that is about to be replaced and is not made again, as a list in
+ * words; NULL when nothing does.
+ */
+char *
+sfm_target_lost(const SfmPlanTable *table)
+{
+	Oid			relid = table->relid;
+
+	return sfm_query_text(psprintf(
+		"SELECT string_agg(what, ', ' ORDER BY what) FROM ("
+		"SELECT format('trigger %%I', tgname) AS what FROM pg_trigger WHERE tgrelid = %u AND NOT tgisinternal"
+		" UNION ALL SELECT format('policy %%I', polname) FROM pg_policy WHERE polrelid = %u"
+		" UNION ALL SELECT 'row-level security' FROM pg_class WHERE oid = %u AND relrowsecurity"
+		" UNION ALL SELECT format('rule %%I', rulename) FROM pg_rewrite WHERE ev_class = %u"
+		" UNION ALL SELECT format('statistics %%I', stxname) FROM pg_statistic_ext WHERE stxrelid = %u"
+		" UNION ALL SELECT format('publication %%I', pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = %u"
+		" UNION ALL SELECT 'its partitions' FROM pg_class WHERE oid = %u AND relkind = 'p'"
+		" UNION ALL SELECT 'its storage options' FROM pg_class WHERE oid = %u AND reloptions IS NOT NULL"
+		" UNION ALL SELECT format('its tablespace %%I', spcname) FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE c.oid = %u"
+		" UNION ALL SELECT 'that it was unlogged' FROM pg_class WHERE oid = %u AND relpersistence = 'u') w",
+		relid, relid, relid, relid, relid, relid, relid, relid, relid, relid));
 }
 
 /*

@@ -36,20 +36,40 @@ sfm_primary_key(Oid relid)
 										  " AND indisprimary AND indimmediate AND indisvalid", relid), &isnull);
 }
 
-static SfmPlanColumn *
-target_column(const SfmPlanTable *table, const char *name)
-{
-	for (int i = 0; i < table->ncolumns; i++)
-		if (strcmp(table->columns[i].target, name) == 0)
-			return &table->columns[i];
-	return NULL;
-}
-
 static void
 problem(StringInfo problems, char *text)
 {
 	if (problems)
 		appendStringInfo(problems, "%s%s", problems->len ? " " : "", text);
+}
+
+/*
+ * The columns of a table's primary key as a list of SfmKeyColumn, without those of the
+ * source; NIL when there is none, or it is deferrable.
+ */
+List *
+sfm_key_columns(Oid relid)
+{
+	Oid			pkey = sfm_primary_key(relid);
+	List	   *result = NIL;
+	Relation	index;
+
+	if (!OidIsValid(pkey))
+		return NIL;
+	index = index_open(pkey, AccessShareLock);
+	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	{
+		SfmKeyColumn *key = palloc0(sizeof(SfmKeyColumn));
+		Oid			type = index->rd_opcintype[i];
+		Oid			op = get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+
+		key->name = get_attname(relid, index->rd_index->indkey.values[i], false);
+		key->operator = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(get_func_namespace(get_opcode(op)))),
+								 get_opname(op));
+		result = lappend(result, key);
+	}
+	index_close(index, AccessShareLock);
+	return result;
 }
 
 /*
@@ -59,33 +79,21 @@ problem(StringInfo problems, char *text)
 void
 sfm_upsert_plan(SfmPlanTable *table, StringInfo problems)
 {
-	Oid			pkey = sfm_primary_key(table->relid);
-	Relation	index;
+	ListCell   *lc;
 
-	table->key = NIL;
-	if (!OidIsValid(pkey))
-	{
+	table->key = sfm_key_columns(table->relid);
+	if (table->key == NIL)
 		problem(problems, psprintf("Table %s has no primary key (one that is not deferrable) to decide which row is updated.",
 								   table->qualified));
-		return;
-	}
-	index = index_open(pkey, AccessShareLock);
-	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	foreach(lc, table->key)
 	{
-		SfmKeyColumn *key = palloc0(sizeof(SfmKeyColumn));
-		Oid			type = index->rd_opcintype[i];
-		Oid			op = get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+		SfmKeyColumn *key = lfirst(lc);
 
-		key->name = get_attname(table->relid, index->rd_index->indkey.values[i], false);
-		key->operator = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(get_func_namespace(get_opcode(op)))),
-								 get_opname(op));
-		key->column = target_column(table, key->name);
+		key->column = sfm_plan_target_column(table, key->name);
 		if (key->column == NULL)
 			problem(problems, psprintf("The source lacks column \"%s\" of the primary key of table %s.",
 									   key->name, table->qualified));
-		table->key = lappend(table->key, key);
 	}
-	index_close(index, AccessShareLock);
 }
 
 static bool
@@ -118,28 +126,6 @@ set_list(const SfmPlanTable *table)
 	return buf.data;
 }
 
-/*
- * A row that is kept out leaves the target's row with its key as it was, so that source
- * and target could not be compared.
- */
-void
-sfm_upsert_check(const SfmPlan *plan)
-{
-	ListCell   *lc;
-
-	foreach(lc, plan->tables)
-	{
-		SfmPlanTable *table = lfirst(lc);
-
-		for (int i = 0; sfm_is_upsert(plan, table) && i < table->ncolumns; i++)
-			if (table->columns[i].on_misfit == SFM_MISFITS_REJECT)
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("on_misfit => 'reject' cannot be used with if_exists => 'upsert'"),
-						 errdetail("Table %s exists.", table->qualified)));
-	}
-}
-
 /* ON CONFLICT ..., to be put behind the INSERT. */
 char *
 sfm_upsert_clause(const SfmPlanTable *table)
@@ -159,37 +145,132 @@ sfm_upsert_clause(const SfmPlanTable *table)
 	return buf.data;
 }
 
-/* "WHERE EXISTS (...)": the rows of target "t" whose key is in the source. */
-char *
-sfm_upsert_condition(const SfmPlanTable *table)
+/*
+ * A column of the key as relation "f" has it: a set of keys, or the foreign table of the
+ * plan's column.
+ */
+static char *
+key_source(const SfmKeyColumn *key, bool of_set)
+{
+	return of_set ? psprintf("f.%s", quote_identifier(key->name)) : sfm_ddl_source_column(key->column, "f.");
+}
+
+static char *
+key_match(List *key, bool of_set)
 {
 	StringInfoData buf;
 	ListCell   *lc;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, " WHERE EXISTS (SELECT FROM %s f WHERE ", table->foreign_table);
-	foreach(lc, table->key)
+	foreach(lc, key)
 	{
-		SfmKeyColumn *key = lfirst(lc);
+		SfmKeyColumn *part = lfirst(lc);
 
-		appendStringInfo(&buf, "%st.%s %s %s", lc == list_head(table->key) ? "" : " AND ",
-						 quote_identifier(key->name), key->operator,
-						 sfm_ddl_source_column(key->column, "f."));
+		appendStringInfo(&buf, "%st.%s %s %s", buf.len ? " AND " : "",
+						 quote_identifier(part->name), part->operator, key_source(part, of_set));
 	}
-	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+/* "SELECT ... FROM target t JOIN relation f ...": see sfm_upsert_rows(). */
+static char *
+joined_rows(const char *target, const char *relation, List *key, bool of_set, List *columns)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	initStringInfo(&buf);
+	foreach(lc, columns)
+	{
+		const char *name = lfirst(lc);
+		char	   *value = psprintf("t.%s", quote_identifier(name));
+
+		foreach(lc2, key)
+			if (strcmp(((SfmKeyColumn *) lfirst(lc2))->name, name) == 0)
+				value = key_source(lfirst(lc2), of_set);
+		appendStringInfo(&buf, "%s%s", buf.len ? ", " : "SELECT ", value);
+	}
+	appendStringInfo(&buf, " FROM %s t JOIN %s f ON %s", target, relation, key_match(key, of_set));
 	return buf.data;
 }
 
 /*
- * The rows of the source that arrived: where there is nothing to update, PostgreSQL
- * counts only the inserted ones.
+ * The query of these columns (a list of char *) of the rows of a target that have a key
+ * (of sfm_key_columns()) of the set.  The key is the set's: what is equal to it need not
+ * be the same, as with citext, and an update leaves the target's.
+ */
+char *
+sfm_key_rows(const char *target, List *key, const SfmKeySet *set, List *columns)
+{
+	return joined_rows(target, sfm_keyset_name(set), key, true, columns);
+}
+
+/* The relation of the source's keys: where they were read, without those that are kept out. */
+static const char *
+source_keys(const SfmPlanTable *table)
+{
+	return table->keys ? sfm_keyset_name(table->keys) : table->foreign_table;
+}
+
+/* The same query for a table that is upserted, of the columns that are moved. */
+char *
+sfm_upsert_rows(const SfmPlanTable *table)
+{
+	List	   *columns = NIL;
+
+	for (int i = 0; i < table->ncolumns; i++)
+		columns = lappend(columns, table->columns[i].target);
+	return joined_rows(sfm_target_rows(table), source_keys(table), table->key, table->keys != NULL, columns);
+}
+
+/* The condition that the key of target row "t" is in the source. */
+char *
+sfm_upsert_condition(const SfmPlanTable *table)
+{
+	return psprintf("EXISTS (SELECT FROM %s f WHERE %s)", source_keys(table),
+					key_match(table->key, table->keys != NULL));
+}
+
+/* Says how many keys stay as the target has them, though the source spells them otherwise. */
+static void
+note_kept_keys(SfmPlanTable *table)
+{
+	StringInfoData differs;
+	int64		n;
+	bool		isnull;
+	ListCell   *lc;
+
+	initStringInfo(&differs);
+	foreach(lc, table->key)
+	{
+		SfmKeyColumn *key = lfirst(lc);
+		SfmKind		kind = key->column->type.kind;
+
+		if (kind == SFM_KIND_INPUT || kind == SFM_KIND_TEXT || kind == SFM_KIND_VARCHAR)
+			appendStringInfo(&differs, "%st.%s::text COLLATE \"C\" <> %s::text COLLATE \"C\"", differs.len ? " OR " : "",
+							 quote_identifier(key->name), key_source(key, table->keys != NULL));
+	}
+	if (differs.len == 0)
+		return;
+	n = sfm_query_int64(psprintf("SELECT count(*) FROM %s t JOIN %s f ON %s WHERE %s", sfm_target_rows(table),
+								 source_keys(table), key_match(table->key, table->keys != NULL), differs.data), &isnull);
+	if (n > 0)
+		sfm_note(table, "%s equal to one of the source but spelled otherwise %s as the target has it.",
+				 n == 1 ? "1 key" : psprintf("%lld keys", (long long) n), n == 1 ? "stays" : "stay");
+}
+
+/*
+ * After the load: the rows of the source that arrived, since PostgreSQL counts only the
+ * inserted ones where there is nothing to update; and what is to be said of keys.
  */
 void
 sfm_upsert_count(SfmPlanTable *table)
 {
 	bool		isnull;
 
+	note_kept_keys(table);
 	if (set_list(table)[0] == '\0')
-		table->target_rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s t%s", sfm_target_rows(table),
+		table->target_rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s t WHERE %s", sfm_target_rows(table),
 													  sfm_upsert_condition(table)), &isnull);
 }

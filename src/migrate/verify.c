@@ -33,7 +33,7 @@ typedef struct VerifyColumn
 typedef struct VerifyRun
 {
 	int64		id;
-	bool		appended;
+	bool		among_others;	/* it appended or upserted: the target may hold other rows */
 	bool		nulls_misfits;	/* on_misfit was null */
 	List	   *rules;			/* of SfmTypeRule */
 } VerifyRun;
@@ -61,7 +61,7 @@ find_run(const SfmSource *source, const char *schema, bool any, int64 id)
 	row = linitial(rows);
 	run->id = pg_strtoint64(row[0]);
 	run->nulls_misfits = strcmp(row[3], "null") == 0;
-	run->appended = strcmp(row[1], "append") == 0;
+	run->among_others = strcmp(row[1], "append") == 0 || strcmp(row[1], "upsert") == 0;
 	run->rules = sfm_type_rules(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(row[2]))));
 	return run;
 }
@@ -110,12 +110,13 @@ read_columns(const VerifyRun *run, const SfmTable *table, bool created, int *n)
 }
 
 /*
- * Rows and sum of the source, without the rows that were rejected, whose number is
- * returned; a value that the run's type cannot hold is noted.
+ * Rows and, unless it is NULL, sum of the source, without the rows that were rejected,
+ * whose number is returned; a value that the run's type cannot hold is noted.  keys, unless
+ * NULL, receives the keys of the rows that arrived.
  */
 static int64
 check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *columns,
-			 SfmRejected *rejected, SfmChecksum *sum, int64 *rows, List **notes)
+			 SfmRejected *rejected, SfmVerifyKeys *keys, SfmChecksum *sum, int64 *rows, List **notes)
 {
 	char	   *sql;
 	int64		skipped = 0;
@@ -123,6 +124,7 @@ check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *co
 	SfmType    *types = palloc(sizeof(SfmType) * n);
 	bool	   *null_misfits = palloc(sizeof(bool) * n);
 	SfmValue   *values = palloc(sizeof(SfmValue) * n);
+	SfmChecksum ignored = {0};
 	SfmRowHash *hash;
 	SfmStmt    *stmt;
 	bool		has_rowid;
@@ -152,10 +154,15 @@ check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *co
 			skipped++;
 			continue;
 		}
-		bad = sfm_rowhash_add_source(hash, values, null_misfits, sum);
+		bad = sfm_rowhash_add_source(hash, values, null_misfits, sum ? sum : &ignored);
 		if (bad >= 0 && skipped < rejected->with_rowid + rejected->without_rowid)
+		{
 			skipped++;
-		else if (bad >= 0 && !misfit)
+			continue;
+		}
+		if (keys)
+			sfm_verify_keys_put(keys, values);
+		if (bad >= 0 && !misfit)
 		{
 			misfit = true;
 			*notes = lappend(*notes, psprintf("Column %s now holds a value that does not fit type %s: %s.",
@@ -166,6 +173,23 @@ check_source(SfmFile *file, const SfmTable *table, int n, const VerifyColumn *co
 	sfm_finalize(stmt);
 	sfm_rowhash_free(hash);
 	return skipped;
+}
+
+/* Whether the run's rows are told from others by their keys; then keys are gathered. */
+static SfmVerifyKeys *
+begin_keys(const VerifyRun *run, const char *target, int n, const VerifyColumn *columns)
+{
+	char	  **names = palloc(sizeof(char *) * Max(n, 1));
+	SfmType    *types = palloc(sizeof(SfmType) * Max(n, 1));
+
+	if (!run->among_others)
+		return NULL;
+	for (int i = 0; i < n; i++)
+	{
+		names[i] = columns[i].target;
+		types[i] = columns[i].type;
+	}
+	return sfm_verify_keys_begin(target, n, names, types);
 }
 
 static int64
@@ -179,21 +203,33 @@ count_rows(SfmFile *file, const SfmTable *table)
 	return rows;
 }
 
-static void
-check_target(const char *target, int n, const VerifyColumn *columns, SfmChecksum *sum)
+/* The query of the target's rows that the run brought. */
+static char *
+target_query(const char *target, int n, const VerifyColumn *columns, SfmVerifyKeys *keys)
 {
+	List	   *names = NIL;
 	StringInfoData sql;
-	SfmType    *types = palloc(sizeof(SfmType) * n);
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
 	for (int i = 0; i < n; i++)
 	{
-		types[i] = columns[i].type;
-		appendStringInfo(&sql, "%s%s", i ? ", " : "", quote_identifier(columns[i].target));
+		names = lappend(names, columns[i].target);
+		appendStringInfo(&sql, "%s%s", i ? ", " : "SELECT ", quote_identifier(columns[i].target));
 	}
-	appendStringInfo(&sql, " FROM %s", target);
-	*sum = sfm_target_sum(sql.data, n, types)->checksum;
+	if (keys)
+		return sfm_verify_keys_query(keys, names);
+	appendStringInfo(&sql, " FROM %s", sfm_relation_rows(target));
+	return sql.data;
+}
+
+static void
+check_target(const char *query, int n, const VerifyColumn *columns, SfmChecksum *sum)
+{
+	SfmType    *types = palloc(sizeof(SfmType) * n);
+
+	for (int i = 0; i < n; i++)
+		types[i] = columns[i].type;
+	*sum = sfm_target_sum(query, n, types)->checksum;
 }
 
 static void
@@ -209,31 +245,38 @@ verify_table(ReturnSetInfo *rsinfo, const VerifyRun *run, SfmFile *file, const S
 	List	   *notes = NIL;
 	SfmRejected *rejected = sfm_rejected_open(run->id, sfm_name_to_server(table->name));
 	int64		skipped;
+	int			n;
+	VerifyColumn *columns = read_columns(run, table, created, &n);
+	SfmVerifyKeys *keys = begin_keys(run, target, n, columns);
+	char	   *query;
 	Datum		values[8];
 	bool		nulls[8] = {false};
 
-	if (checksum)
-	{
-		int			n;
-		VerifyColumn *columns = read_columns(run, table, created, &n);
-
-		skipped = check_source(file, table, n, columns, rejected, &source_sum, &source_rows, &notes);
-		check_target(target, n, columns, &target_sum);
-		verified = source_rows == target_sum.rows + skipped &&
-			sfm_checksum_equal(&source_sum, &target_sum);
-	}
+	if (checksum || keys)
+		skipped = check_source(file, table, n, columns, rejected, keys, checksum ? &source_sum : NULL,
+							   &source_rows, &notes);
 	else
 	{
 		source_rows = count_rows(file, table);
-		target_sum.rows = sfm_query_int64(psprintf("SELECT count(*) FROM %s", target), &isnull);
 		skipped = rejected->with_rowid + rejected->without_rowid;
-		verified = source_rows == target_sum.rows + skipped;
 	}
+	query = target_query(target, n, columns, keys);
+	if (checksum)
+		check_target(query, n, columns, &target_sum);
+	else
+		target_sum.rows = sfm_query_int64(psprintf("SELECT count(*) FROM (%s) q", query), &isnull);
+	if (keys)
+	{
+		sfm_verify_keys_end(keys);
+		notes = lappend(notes, "Compared by primary key: rows of the target that have other keys were not looked at.");
+	}
+	verified = source_rows == target_sum.rows + skipped &&
+		(!checksum || sfm_checksum_equal(&source_sum, &target_sum));
 	nulls[6] = method == SFM_METHOD_NONE;
-	if (!verified && run->appended && target_sum.rows > source_rows)
+	if (!verified && run->among_others && keys == NULL && target_sum.rows > source_rows)
 	{
 		nulls[6] = true;
-		notes = lappend(notes, "The run appended to a table that held rows, so it cannot be compared as a whole.");
+		notes = lappend(notes, "The run put its rows among others, and no primary key tells them apart, so the table cannot be compared as a whole.");
 	}
 	else if (!verified && rejected->without_rowid > 0)
 	{

@@ -266,9 +266,13 @@ sfm_plan_misfit_notes(SfmPlan *plan)
 			if (column->on_misfit == SFM_MISFITS_REJECT && column->misfits.n > 0)
 				sfm_note(table, "Column %s: %s rejected for what it holds there, see sqlite_mig.rejected_row.",
 						 quote_identifier(column->target), sfm_counted(column->misfits.n, "row"));
-			if (column->nulled > 0)
-				sfm_note(table, "Column %s: %s made NULL, as asked for.",
-						 quote_identifier(column->target), sfm_counted(column->nulled, "value"));
+			if (column->nulled > column->seen.json_nulls)
+				sfm_note(table, "Column %s: %s made NULL, as asked for.", quote_identifier(column->target),
+						 sfm_counted(column->nulled - column->seen.json_nulls, "value"));
+			if (column->seen.json_nulls > 0)
+				sfm_note(table, "Column %s: %s JSON null, and became NULL.", quote_identifier(column->target),
+						 column->seen.json_nulls == 1 ? "1 value was" :
+						 psprintf("%lld values were", (long long) column->seen.json_nulls));
 			if (column->nulls_found)
 				sfm_note(table, "Column %s is declared NOT NULL in the source but holds %lld NULLs; NOT NULL is left off.",
 						 quote_identifier(column->target), (long long) column->seen.n[SFM_NULL]);

@@ -5,9 +5,10 @@
  *
  * SQLite has no arrays; apps keep them as JSON text, ["a","b"].  Strings, numbers and
  * booleans become elements by their text, null becomes NULL, arrays in arrays more
- * dimensions; scalars of type json and jsonb stay JSON.  An object of plain values
- * becomes an hstore.  Text that is no JSON array or object is the type's own form, and
- * left as it is.
+ * dimensions.  Where the elements are json or jsonb, each member of the outer array is
+ * one, as it is written.  An object of plain values becomes an hstore.  Text that is no
+ * JSON array or object is the type's own form, and left as it is; JSON null, which an
+ * ORM writes for a value that is not there, is NULL.
  */
 #include "postgres.h"
 
@@ -24,9 +25,9 @@ typedef struct Container
 {
 	StringInfoData out;
 	char		delimiter;
-	bool		json_elements;
 	bool		hstore;
 	int			depth;			/* of arrays */
+	const char *element;		/* json elements: where the one that is open begins */
 	bool		first;			/* nothing stands in the container yet */
 	List	   *keys;			/* hstore: those seen */
 	SfmFit		fit;
@@ -78,16 +79,14 @@ decoded(Container *c, const char *text, int len, bool escaped, int *outlen)
 	return out;
 }
 
-/* A scalar as an element; of json and jsonb as it stands. */
+/* A scalar as an element. */
 static bool
 put_scalar(Container *c, SfmJsonEvent event, const char *text, int len, bool escaped)
 {
-	StringInfoData raw;
-
 	switch (event)
 	{
 		case SFM_JSON_NULL:
-			appendStringInfoString(&c->out, c->json_elements && !c->hstore ? "\"null\"" : "NULL");
+			appendStringInfoString(&c->out, "NULL");
 			return true;
 		case SFM_JSON_TRUE:
 			appendStringInfoString(&c->out, c->hstore ? "\"true\"" : "true");
@@ -100,13 +99,6 @@ put_scalar(Container *c, SfmJsonEvent event, const char *text, int len, bool esc
 			return true;
 		default:
 			break;
-	}
-	if (c->json_elements)
-	{
-		initStringInfo(&raw);
-		appendStringInfo(&raw, "\"%.*s\"", len, text);
-		put_quoted(c, raw.data, raw.len);
-		return true;
 	}
 	text = decoded(c, text, len, escaped, &len);
 	if (text == NULL)
@@ -143,6 +135,49 @@ array_action(void *arg, SfmJsonEvent event, const char *text, int len, bool esca
 			separate(c);
 			return put_scalar(c, event, text, len, escaped);
 	}
+}
+
+/* The outer array's members are the elements, each as it is written. */
+static bool
+json_array_action(void *arg, SfmJsonEvent event, const char *text, int len, bool escaped)
+{
+	Container  *c = arg;
+
+	if (event == SFM_JSON_ARRAY_END || event == SFM_JSON_OBJECT_END)
+	{
+		if (--c->depth == 1)
+			put_quoted(c, c->element, text + 1 - c->element);
+		else if (c->depth == 0)
+			appendStringInfoChar(&c->out, '}');
+		return true;
+	}
+	if (c->depth == 1)
+		separate(c);
+	if (event == SFM_JSON_ARRAY_START || event == SFM_JSON_OBJECT_START)
+	{
+		if (++c->depth == 1)
+			appendStringInfoChar(&c->out, '{');
+		else if (c->depth == 2)
+			c->element = text;
+		return true;
+	}
+	if (c->depth > 1)
+		return true;
+	switch (event)
+	{
+		case SFM_JSON_STRING:
+			/* with its quotes */
+			put_quoted(c, text - 1, len + 2);
+			break;
+		case SFM_JSON_NUMBER:
+			put_quoted(c, text, len);
+			break;
+		default:
+			put_quoted(c, event == SFM_JSON_NULL ? "null" : event == SFM_JSON_TRUE ? "true" : "false",
+					   event == SFM_JSON_FALSE ? 5 : 4);
+			break;
+	}
+	return true;
 }
 
 static bool
@@ -196,6 +231,22 @@ first_character(const SfmValue *value)
 	return '\0';
 }
 
+/* Whether a text is JSON null. */
+bool
+sfm_is_json_null(const SfmValue *value)
+{
+	const char *p = value->u.p;
+	int			len = value->len;
+
+	if (value->cls != SFM_TEXT)
+		return false;
+	for (; len > 0 && strchr(" \t\r\n", *p) != NULL && *p != '\0'; len--)
+		p++;
+	while (len > 0 && strchr(" \t\r\n", p[len - 1]) != NULL && p[len - 1] != '\0')
+		len--;
+	return len == 4 && memcmp(p, "null", 4) == 0;
+}
+
 /*
  * The value's text written for the input function of an array type or of hstore, in
  * UTF-8, palloc'd.  False: it is no JSON of that shape, and nothing is said about it.
@@ -206,6 +257,8 @@ sfm_convert_container(const SfmContainerType *type, const SfmValue *value, char 
 {
 	Container	c = {0};
 	bool		canonical;
+	SfmJsonAction action = type->hstore ? hstore_action :
+		type->element == JSONOID || type->element == JSONBOID ? json_array_action : array_action;
 
 	if (value->cls != SFM_TEXT || first_character(value) != (type->hstore ? '{' : '[') ||
 		!sfm_valid_utf8(value))
@@ -213,10 +266,9 @@ sfm_convert_container(const SfmContainerType *type, const SfmValue *value, char 
 	initStringInfo(&c.out);
 	c.delimiter = type->hstore ? ',' : type->delimiter;
 	c.hstore = type->hstore;
-	c.json_elements = type->element == JSONOID || type->element == JSONBOID;
 	c.first = true;
 	c.fit = SFM_FIT;
-	switch (sfm_read_json(value->u.p, value->len, type->hstore ? hstore_action : array_action, &c, &canonical))
+	switch (sfm_read_json(value->u.p, value->len, action, &c, &canonical))
 	{
 		case SFM_READ_JSON_OK:
 			break;

@@ -39,7 +39,6 @@ typedef struct InputState
 	Oid			ioparam;
 	int32		typmod;
 	FmgrInfo	output;			/* to see whether a typmod changes the value */
-	int			max_len;		/* longest text that is not cut; -1: none */
 	bool		is_enum;
 	bool		is_interval;
 	bool		is_container;
@@ -106,7 +105,6 @@ sfm_convert_input_init(SfmConv *conv)
 		state->base = sfm_conv_create(&base);
 		return;
 	}
-	state->max_len = typid == NAMEOID ? NAMEDATALEN - 1 : -1;
 	state->is_enum = get_typtype(typid) == TYPTYPE_ENUM;
 	state->is_interval = typid == INTERVALOID;
 	init_container(state, typid);
@@ -139,6 +137,42 @@ input_text(const SfmValue *value, char **text, int *len)
 			return fit;
 		default:
 			return SFM_MISFIT_CLASS;
+	}
+}
+
+/* Digits of a fraction, trailing zeros apart. */
+static int
+fraction_digits(const char *text)
+{
+	const char *point = strchr(text, '.');
+	int			n = point ? strspn(point + 1, "0123456789") : 0;
+
+	while (n > 0 && point[n] == '0')
+		n--;
+	return n;
+}
+
+/* What PostgreSQL's own input functions would cut, wrap or round without a word. */
+static bool
+changes_silently(Oid typid, const char *text, int len)
+{
+	switch (typid)
+	{
+		case CHAROID:
+			return len > 1;
+		case NAMEOID:
+			return len >= NAMEDATALEN;
+		case OIDOID:
+		case XIDOID:
+		case CIDOID:
+			return strchr(text, '-') != NULL;
+		case MONEYOID:
+			/* of the C locale, which the run sets */
+			return fraction_digits(text) > 2;
+		case TIMETZOID:
+			return fraction_digits(text) > 6;
+		default:
+			return false;
 	}
 }
 
@@ -321,6 +355,11 @@ sfm_convert_input(SfmConv *conv, const SfmValue *value, Datum *result)
 		conv->seen.wide_integer = true;
 	if (state->is_interval && sfm_convert_interval(conv, value, result, &fit))
 		return fit == SFM_FIT ? fit_interval(conv, state, result) : fit;
+	if (state->is_container && sfm_is_json_null(value))
+	{
+		conv->seen.json_nulls++;
+		return SFM_FIT_NULL;
+	}
 	if (state->is_container && sfm_convert_container(&state->container, value, &text, &len, &fit))
 	{
 		if (fit != SFM_FIT)
@@ -334,7 +373,7 @@ sfm_convert_input(SfmConv *conv, const SfmValue *value, Datum *result)
 	fit = input_text(value, &text, &len);
 	if (fit != SFM_FIT)
 		return fit;
-	if (state->max_len >= 0 && len > state->max_len)
+	if (changes_silently(conv->type.typid, text, len))
 		return SFM_MISFIT_TYPMOD;
 	if (state->is_enum)
 	{

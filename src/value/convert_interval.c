@@ -135,7 +135,7 @@ bool
 sfm_convert_interval(SfmConv *conv, const SfmValue *value, Datum *result, SfmFit *fit)
 {
 	SfmDateTime dt;
-	int64		usecs;
+	int64		usecs = 0;
 
 	if (value->cls == SFM_INTEGER || value->cls == SFM_REAL)
 		*fit = from_number(conv, value, &usecs);

@@ -229,7 +229,7 @@ open_container(JsonReader *r, bool object)
 		r->objects[r->depth / 8] &= ~bit;
 	r->depth++;
 	r->p++;
-	return report(r, object ? SFM_JSON_OBJECT_START : SFM_JSON_ARRAY_START, NULL, 0, false);
+	return report(r, object ? SFM_JSON_OBJECT_START : SFM_JSON_ARRAY_START, r->p - 1, 1, false);
 }
 
 static inline bool
@@ -239,7 +239,7 @@ close_container(JsonReader *r)
 
 	r->depth--;
 	r->p++;
-	return report(r, object ? SFM_JSON_OBJECT_END : SFM_JSON_ARRAY_END, NULL, 0, false);
+	return report(r, object ? SFM_JSON_OBJECT_END : SFM_JSON_ARRAY_END, r->p - 1, 1, false);
 }
 
 /* A key and its colon, up to where the value begins. */

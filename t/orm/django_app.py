@@ -31,7 +31,7 @@ settings.configure(
     INSTALLED_APPS=["django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes",
                     "django.contrib.messages", "django.contrib.sessions", "zoo"],
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField", USE_TZ=True, TIME_ZONE="Europe/Berlin",
-    SECRET_KEY="no secret", SILENCED_SYSTEM_CHECKS=["admin.E403", "admin.E408", "admin.E409", "admin.E410"],
+    SECRET_KEY="no secret", SILENCED_SYSTEM_CHECKS=["admin.E403", "admin.E408", "admin.E409", "admin.E410", "fields.E210"],
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"])
 django.setup()
 
@@ -52,7 +52,7 @@ def values(n):
         big=2 ** 62 + n, binary=bytes(range(n)), boolean=n % 2 == 0, maybe=[None, True, False][n % 3], char="c%d" % n,
         date=dt.date(2024, 1, 1 + n), datetime=dt.datetime(2024, 6, 1, 12, n, 30, 123456 * (n % 2), tzinfo=UTC),
         decimal=decimal.Decimal("%d.125" % n), duration=dt.timedelta(days=n - 3, hours=n, microseconds=n),
-        email="a%d@example.org" % n, file="x/%d" % n, path="/p%d" % n, real=n / 3, integer=n - 5,
+        email="a%d@example.org" % n, file="x/%d" % n, image="y/%d" % n, path="/p%d" % n, real=n / 3, integer=n - 5,
         ip=["10.0.0.%d" % n, "2001:db8::%d" % n][n % 2], json={"n": n, "list": [1.5, None, "é"]},
         positive_big=2 ** 40 + n, positive=n, positive_small=n, slug="s%d" % n, small=-n, text="line\n'%d' é" % n,
         time=dt.time(1, n, 2, 345000), url="https://example.org/%d" % n, uuid=uuid.UUID(int=n << 70 | n))

@@ -28,6 +28,7 @@ class Animal(models.Model):
     path = models.FilePathField(blank=True)
     real = models.FloatField(null=True)
     integer = models.IntegerField(null=True)
+    image = models.ImageField(upload_to="y", blank=True)
     ip = models.GenericIPAddressField(null=True)
     json = models.JSONField(null=True)
     positive_big = models.PositiveBigIntegerField(null=True)

@@ -34,6 +34,7 @@ class Migration(migrations.Migration):
                 ('path', models.FilePathField(blank=True)),
                 ('real', models.FloatField(null=True)),
                 ('integer', models.IntegerField(null=True)),
+                ('image', models.ImageField(blank=True, upload_to='y')),
                 ('ip', models.GenericIPAddressField(null=True)),
                 ('json', models.JSONField(null=True)),
                 ('positive_big', models.PositiveBigIntegerField(null=True)),
