@@ -213,9 +213,13 @@ sfm_unify_groups(SfmPlan *plan, bool found)
 		{
 			SfmPlanColumn *column = &table->columns[i];
 
+			bool		empty_as_null = column->type.empty_as_null;
+
 			if (column->group < 0 || table->exists || column->fixed)
 				continue;
+			/* what '' means is each column's own */
 			column->type = types[column->group];
+			column->type.empty_as_null = empty_as_null;
 			if (has_fixed[column->group])
 				column->fixed = true;
 		}

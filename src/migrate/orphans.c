@@ -175,8 +175,13 @@ find_orphans(SfmPlan *plan, const SfmObject *object, bool reject)
 	appendStringInfo(&sql, "SELECT %s FROM main.%s c WHERE ", reject ? id : "count(*)",
 					 sfm_quote_name(child->source->name));
 	for (int i = 0; i < fk->ncolumns; i++)
-		appendStringInfo(&sql, "c.%s IS NOT NULL AND ",
-						 sfm_quote_name(child->source->columns[fk->columns[i]].name));
+	{
+		const char *name = sfm_quote_name(child->source->columns[fk->columns[i]].name);
+
+		appendStringInfo(&sql, "c.%s IS NOT NULL AND ", name);
+		if (sfm_plan_column(child, fk->columns[i])->type.empty_as_null)
+			appendStringInfo(&sql, "c.%s IS NOT '' AND ", name);
+	}
 	appendStringInfo(&sql, "NOT EXISTS (SELECT 1 FROM main.%s p WHERE ", sfm_quote_name(parent->source->name));
 	for (int i = 0; i < fk->ncolumns; i++)
 		appendStringInfo(&sql, "%s%s = %s COLLATE BINARY", i ? " AND " : "",
