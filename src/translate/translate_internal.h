@@ -151,10 +151,12 @@ extern Term *sfm_tr_compare(Cx *cx, int offset, SfmOp op, const Term *left, cons
 extern Term *sfm_tr_in(Cx *cx, int offset, const Term *left, List *items, bool negated);
 extern Term *sfm_tr_in_select(Cx *cx, int offset, const Term *left, const Term *right,
 							  const char *sql, const char *alias, bool negated);
-extern Term *sfm_tr_like(Cx *cx, const SfmExpr *expr);
 extern char *sfm_tr_group_key(Cx *cx, int offset, const Term *term, const char *what);
 extern char *sfm_tr_sort_key(Cx *cx, int offset, const Term *term);
 extern Term *sfm_tr_not(Cx *cx, int offset, const Term *term);
+
+/* like.c */
+extern Term *sfm_tr_like(Cx *cx, const SfmExpr *expr);
 
 /* arithmetic.c */
 extern Term *sfm_tr_arithmetic(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right);
