@@ -4,7 +4,7 @@
 #   scripts/test.sh [--long] [--tap-jobs N] [name ...]
 #
 #   name     run only these: a regression test, an isolation spec, a TAP file
-#            (t/005_bad_input.pl, or its number), "fuzz" or "demo"
+#            (t/005_bad_input.pl, or its number), "fuzz", "demo" or "bench"
 #   --long   longer versions of the tests that have one (SFM_LONG=1)
 #
 # Installs what it needs, as demo.sh does; works in a temporary directory, in
@@ -266,6 +266,17 @@ run_demo()
 	result "its dump restores without the extension" "$status" "$log"
 }
 
+# The benchmark still runs, and finds rows loaded the fast way; its times say nothing here.
+run_bench()
+{
+	local status=0
+
+	wanted bench || return 0
+	step "benchmark, quickly"
+	"$ROOT/bench/run.sh" --quick >"$WORK/bench.log" 2>&1 || status=$?
+	result "bench/run.sh --quick" "$status" "$WORK/bench.log"
+}
+
 # ----------------------------------------------------------------------- main
 
 setup_packages clang libclang-rt-dev python3 python3-xxhash perl libipc-run-perl "postgresql-%v-cron" \
@@ -292,6 +303,7 @@ run_regress isolation test/isolation/pg_isolation_regress isolation_regression s
 run_tap
 run_fuzz
 run_demo
+run_bench
 
 [ ${#unused_names[@]} -eq 0 ] || { say "no such test: ${unused_names[*]}"; failed=$((failed + 1)); }
 [ $((passed + failed)) -gt 0 ] || { say "no test ran"; failed=1; }

@@ -192,6 +192,19 @@ SQL
 	is((attempt($file, exclude => "'{broken}'"))[0], 'fine|1|t', 'the other tables of that file can be had');
 }
 
+# Damage that breaks NOT NULL, met behind a value that does not fit.
+{
+	my $file = make_by_python('nulls.db', <<'PY');
+db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT)")
+db.execute("INSERT INTO t VALUES (1, 'odd', 'x'), (2, 2, NULL), (3, 3, 'y')")
+db.execute("PRAGMA writable_schema = on")
+db.execute("UPDATE sqlite_schema SET sql = replace(sql, 'b TEXT', 'b TEXT NOT NULL')")
+PY
+	my ($out, $err) = $session->query('BEGIN; SELECT target_rows, verified FROM ' . call_sql('migrate', $file)
+		  . "; SELECT attname, atttypid::regtype, attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 1 ORDER BY attnum; ROLLBACK;");
+	is($out, "3|t\na|text|f\nb|text|f", 'a NULL against NOT NULL, behind a value that does not fit') or diag($err);
+}
+
 # --------------------------------- SQL of the file that calls, or never ends
 
 {
@@ -203,8 +216,8 @@ views = {
     "tokenizes": "SELECT fts3_tokenizer('simple', x'4141414141414141') AS x",
     "reads": "SELECT readfile('/etc/passwd') AS x",
     "writes": "SELECT writefile('/tmp/evil', 'x') AS x",
-    "attaches": "SELECT * FROM pragma_database_list",
-    "sets": "SELECT * FROM pragma_journal_mode",
+    "attaches": "SELECT name AS x FROM pragma_database_list",
+    "sets": "SELECT journal_mode AS x FROM pragma_journal_mode",
     "pages": "SELECT data AS x FROM sqlite_dbpage",
     "statements": "SELECT sql AS x FROM sqlite_stmt",
     "endless": "WITH RECURSIVE s(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM s) SELECT count(*) AS x FROM s",
@@ -227,8 +240,8 @@ PY
 	foreach my $case (
 		[ loads => 'HV00L', qr/unsafe use of load_extension/ ], [ tokenizes => 'HV00L', qr/unsafe use of fts3_tokenizer/ ],
 		[ reads => 'HV00L', qr/no such function/ ], [ writes => 'HV00L', qr/no such function/ ],
-		[ attaches => 'HV00L', qr/unsafe use of virtual table/ ], [ sets => 'HV00L', qr/unsafe use of virtual table/ ],
-		[ pages => 'HV00L', qr/no such table|unsafe use/ ], [ statements => 'HV00L', qr/unsafe use of virtual table/ ],
+		[ attaches => 'HV00L|42501', qr/unsafe use of virtual table|access to \S+ is prohibited/ ], [ sets => 'HV00L|42501', qr/unsafe use of virtual table|access to \S+ is prohibited/ ],
+		[ pages => 'HV00L', qr/no such table|unsafe use/ ], [ statements => 'HV00L|42501', qr/unsafe use of virtual table|access to \S+ is prohibited/ ],
 		[ endless => '57014' ], [ silent => '57014' ], [ sorts => '53200', qr/out of memory.*HINT:.*sqlite_memory/s ],
 		[ swells => '54000|53200' ], [ gathers => '53200|54000|57014' ], [ itself => 'HV00L', qr/circularly defined/ ])
 	{

@@ -64,6 +64,9 @@ sub trapped
 	return is($node->safe_psql($db, 'SELECT DISTINCT by_whom, how FROM public.trapped'), '', $title);
 }
 
+is($node->safe_psql($db, "SELECT count(*) FILTER (WHERE prosecdef), count(*) FILTER (WHERE proname IN ('migrate', 'inspect', 'script', 'verify', 'fix_sequences'))"
+		  . " FROM pg_proc WHERE pronamespace = 'sqlite_mig'::regnamespace"), '0|5', 'no function runs with the rights of its owner');
+
 # ----------------------------------------------- traps in schemas that others write to
 
 # Functions and operators that would match calls better than PostgreSQL's own do, in

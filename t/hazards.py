@@ -215,6 +215,7 @@ class Runner:
         (r"(: Foreign key .*) is NOT VALID because of (.*) without a parent\..*", r"\1 will be NOT VALID because of \2 without a parent."),
         (r"(: Foreign key .*) without a parent rejected, see .*", r"\1 without a parent will be rejected."),
         (r"(: Check .*) is NOT VALID: (\d+ rows break it)\..*", r"\1 will be NOT VALID: \2."),
+        (r"(: Rows) went (through INSERT instead of being written directly, since it has generated columns\.)", r"\1 will go \2"),
         (r"(: Column .* runs from .* in the source), and from .* here\.", r"\1."),
     )
     # What only the statement itself, or the second reading after widening, can tell.

@@ -145,9 +145,13 @@ sfm_load_sink(const SfmPlan *plan, SfmPlanTable *table, bool quiet)
 	return sink;
 }
 
-/* What the scan found goes into the plan. */
+/*
+ * What the scan found goes into the plan.  nulls_found is of the rows that were
+ * returned; of those that were only gone through, the counts of NULLs tell.
+ */
 static void
-keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *nulls_found)
+keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *not_null,
+			  const bool *nulls_found)
 {
 	table->source_rows = sink->source_rows;
 	table->rejected_rows = sink->rejected_rows;
@@ -166,9 +170,38 @@ keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *nulls_fo
 			column->soft = sink->columns[i].soft;
 		column->seen = sink->columns[i].seen;
 		column->nulled = sink->columns[i].nulled;
-		if (nulls_found[i])
+		if (nulls_found[i] || (sink->collecting && not_null[i] &&
+							   column->seen.n[SFM_NULL] + column->nulled > 0))
 			column->nulls_found = true;
 	}
+}
+
+/*
+ * Why the plan itself keeps rows from being written straight into a table that the
+ * call makes: a clause for the notes, or NULL.
+ */
+static const char *
+planned_obstacle(const SfmPlanTable *table)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+		if (table->columns[i].generated_sql)
+			return "it has generated columns, which INSERT computes";
+	return NULL;
+}
+
+static void
+note_slow(SfmPlanTable *table, const char *obstacle)
+{
+	if (obstacle != NULL && !table->exists)
+		sfm_note(table, "Rows went through INSERT instead of being written directly, since %s.",
+				 obstacle);
+}
+
+/* For a dry run: what sfm_load_table() would note, as far as it is known. */
+void
+sfm_foresee_slow(SfmPlanTable *table)
+{
+	note_slow(table, planned_obstacle(table));
 }
 
 /*
@@ -187,8 +220,10 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 	SfmScanSink *sink = sfm_load_sink(plan, table, false);
 	bool	   *not_null = palloc0(sizeof(bool) * table->ncolumns);
 	bool	   *nulls_found = palloc0(sizeof(bool) * table->ncolumns);
-	const char *obstacle = sfm_fast_obstacle(table->relid, table->ncolumns);
+	const char *obstacle = planned_obstacle(table);
 
+	if (obstacle == NULL)
+		obstacle = sfm_fast_obstacle(table->relid, table->ncolumns);
 	for (int i = 0; i < table->ncolumns; i++)
 		not_null[i] = table->columns[i].not_null && !table->columns[i].nulls_found;
 
@@ -206,11 +241,9 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 		table->target_rows = SPI_processed;
 	}
 	sfm_sink_detach(sink);
-	keep_findings(table, sink, nulls_found);
+	keep_findings(table, sink, not_null, nulls_found);
 	table->loaded = !sink->collecting;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(mcxt);
-	if (obstacle != NULL && !table->exists)
-		sfm_note(table, "Rows went through INSERT instead of being written directly, since %s.",
-				 obstacle);
+	note_slow(table, obstacle);
 }

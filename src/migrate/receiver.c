@@ -165,9 +165,11 @@ sfm_fast_obstacle(Oid relid, int ncolumns)
 		obstacle = "it is no plain heap table";
 	else if (rel->rd_createSubid == InvalidSubTransactionId)
 		obstacle = "it was there before";
+	else if (desc->constr && desc->constr->has_generated_stored)
+		obstacle = SFM_COMPUTED_OBSTACLE;
 	else if (rel->rd_rel->relhasindex || rel->rd_rel->relhasrules || rel->trigdesc ||
 			 rel->rd_rel->relrowsecurity || desc->natts != ncolumns ||
-			 (desc->constr && (desc->constr->num_check > 0 || desc->constr->has_generated_stored)))
+			 (desc->constr && desc->constr->num_check > 0))
 		obstacle = "something else than this call has changed its definition";
 	table_close(rel, AccessShareLock);
 	return obstacle;

@@ -150,6 +150,21 @@ note_date_range(SfmPlanTable *table)
 	}
 }
 
+/* For dry_run: what the load will say of a table that is created. */
+static void
+foresee_insert(SfmPlanTable *table)
+{
+	if (table->exists || table->plan->options->scope == SFM_SCOPE_SCHEMA)
+		return;
+	for (int i = 0; i < table->ncolumns; i++)
+		if (table->columns[i].generated_sql)
+		{
+			sfm_note(table, "Rows will go through INSERT instead of being written directly, since %s.",
+					 SFM_COMPUTED_OBSTACLE);
+			return;
+		}
+}
+
 /* What a DBA would look at next; at the end of the run, or of the dry run. */
 void
 sfm_final_notes(SfmPlan *plan)
@@ -169,5 +184,7 @@ sfm_final_notes(SfmPlan *plan)
 		if (has_publication)
 			note_replica_identity(table);
 		note_date_range(table);
+		if (plan->options->dry_run)
+			foresee_insert(table);
 	}
 }

@@ -713,10 +713,9 @@ read_entry(SfmStmt *stmt)
 
 /* The list is made once: as a function in the join it would be made anew for each name. */
 #define ENTRIES \
-	"WITH l AS MATERIALIZED (SELECT name, type, wr, strict FROM pragma_table_list" \
-	"                         WHERE schema = 'main')" \
-	" SELECT s.name, l.type, l.wr, l.strict, s.sql" \
-	" FROM sqlite_schema s JOIN l ON l.name = s.name" \
+	"SELECT s.name, l.type, l.wr, l.strict, s.sql" \
+	" FROM sqlite_schema s JOIN (SELECT DISTINCT name, type, wr, strict FROM pragma_table_list" \
+	"                             WHERE schema = 'main') l ON l.name = s.name" \
 	" WHERE s.type IN ('table', 'view')"
 
 /*

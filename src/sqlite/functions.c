@@ -412,9 +412,9 @@ like(sqlite3_context *context, int argc, sqlite3_value **argv)
 }
 
 /*
- * json_patch(): the library's takes time in proportion to the product of its arguments'
- * members, and there is none here.  Refused when it is called, so that the other
- * columns and tables of the file can be read.
+ * json_patch() and jsonb_patch(): the library's take time in proportion to the
+ * product of their arguments' members, and we have none of our own.  An error when
+ * they are called, and not before, so that the file's other columns can be read.
  */
 static void
 refused(sqlite3_context *context, int argc, sqlite3_value **argv)
@@ -447,6 +447,7 @@ sfm_add_functions(SfmFile *file)
 		{"like", 3, like, &like_pattern},
 		{"glob", 2, like, &glob_pattern},
 		{"json_patch", 2, refused, NULL},
+		{"jsonb_patch", 2, refused, NULL},
 	};
 
 	for (int i = 0; i < lengthof(functions); i++)

@@ -96,22 +96,33 @@ function_is_dangerous(const char *name)
 
 /* Not foreach(): a callback must not look for interrupts. */
 static bool
-function_is_refused(const SfmFile *file, const char *name)
+is_listed(const List *names, const char *name)
 {
-	for (int i = 0; i < list_length(file->refused); i++)
-		if (pg_strcasecmp(name, list_nth(file->refused, i)) == 0)
+	for (int i = 0; i < list_length(names); i++)
+		if (pg_strcasecmp(name, list_nth(names, i)) == 0)
 			return true;
-	return function_is_dangerous(name);
+	return false;
+}
+
+/* A table that no CREATE made: the library's own, pragma_... among them. */
+static bool
+is_module(const SfmFile *file, const char *table)
+{
+	return pg_strncasecmp(table, "pragma_", 7) == 0 || is_listed(file->modules, table);
 }
 
 static int
 authorize(void *arg, int action, const char *a, const char *b, const char *database,
 		  const char *from)
 {
+	const SfmFile *file = arg;
+
 	switch (action)
 	{
-		case SQLITE_SELECT:
 		case SQLITE_READ:
+			/* from: the view that reads */
+			return from && a && file->trusted && is_module(file, a) ? SQLITE_DENY : SQLITE_OK;
+		case SQLITE_SELECT:
 		case SQLITE_RECURSIVE:
 		case SQLITE_TRANSACTION:
 			return SQLITE_OK;
@@ -125,7 +136,7 @@ authorize(void *arg, int action, const char *a, const char *b, const char *datab
 			 */
 			return a && strcmp(a, "sqlite_master") == 0 ? SQLITE_OK : SQLITE_DENY;
 		case SQLITE_FUNCTION:
-			return b && function_is_refused(arg, b) ? SQLITE_DENY : SQLITE_OK;
+			return b && (function_is_dangerous(b) || is_listed(file->refused, b)) ? SQLITE_DENY : SQLITE_OK;
 		default:
 			return SQLITE_DENY;
 	}
@@ -156,11 +167,32 @@ is_json_function(const char *name)
 	return pg_strncasecmp(name, "json", 4) == 0 || strncmp(name, "->", 2) == 0;
 }
 
+/* The library's virtual tables, but for JSON's, which reach nothing but their arguments. */
+static void
+list_modules(SfmFile *file)
+{
+	sqlite3_stmt *stmt;
+	int			rc = sqlite3_prepare_v2(file->db, "PRAGMA module_list", -1, &stmt, NULL);
+
+	if (rc != SQLITE_OK)
+		sfm_throw(file, rc, NULL);
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		const char *name = (const char *) sqlite3_column_text(stmt, 0);
+
+		if (name && pg_strncasecmp(name, "json_", 5) != 0)
+			file->modules = lappend(file->modules, MemoryContextStrdup(file->mcxt, name));
+	}
+	(void) sqlite3_finalize(stmt);
+	if (rc != SQLITE_DONE)
+		sfm_throw(file, rc, NULL);
+}
+
 /*
- * SQLite 3.38 to 3.40 forgot to mark their JSON functions as innocuous: without trust
- * in its schema, a file that has one in an index or generated column cannot be read
- * at all.  There the authorizer stands in for the switch: it refuses every function
- * that lacks the mark, but for JSON's.  Elsewhere the switch does.
+ * SQLite 3.40 does not mark its JSON functions as innocuous: without trust in its schema,
+ * a file that has one in an index or generated column cannot be read at all.  There the
+ * authorizer stands in for the switch: it refuses every function that lacks the mark,
+ * but for JSON's, and to views the library's virtual tables.  Elsewhere the switch does.
  */
 static void
 guard_functions(SfmFile *file)
@@ -186,9 +218,12 @@ guard_functions(SfmFile *file)
 	(void) sqlite3_finalize(stmt);
 	if (rc != SQLITE_DONE)
 		sfm_throw(file, rc, NULL);
-	rc = sqlite3_db_config(file->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, marked ? 0 : 1, NULL);
+	file->trusted = !marked;
+	rc = sqlite3_db_config(file->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, file->trusted ? 1 : 0, NULL);
 	if (rc != SQLITE_OK)
 		sfm_throw(file, rc, NULL);
+	if (file->trusted)
+		list_modules(file);
 }
 
 static void

@@ -38,7 +38,9 @@ struct SfmFile
 	bool		memory_limited; /* counts among those under SQLite's heap limit */
 	bool		utf16;
 	char		encoding[12];
+	bool		trusted;		/* its schema is; then the lists below bound what it may do */
 	List	   *refused;		/* of char *: functions that its SQL may not call */
+	List	   *modules;		/* of char *: virtual tables of the library, which its views may not read */
 	dlist_head	statements;		/* of SfmStmt, prepared and not finalized */
 };
 

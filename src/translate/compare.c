@@ -315,6 +315,42 @@ pair_dates(Cx *cx, SfmOp op, const Term *left, const Term *right, Pair *pair)
 	return true;
 }
 
+/* A text that is a number as a whole, blanks around it not counted. */
+static bool
+looks_numeric(const char *text)
+{
+	char	   *end;
+
+	(void) strtod(text, &end);
+	while (*end == ' ' || (*end >= '\t' && *end <= '\r'))
+		end++;
+	/* strtod() also takes words and hexadecimal numbers */
+	return end != text && *end == '\0' && strpbrk(text, "xXnNpP") == NULL;
+}
+
+/*
+ * A column whose values are texts that are no numbers (dates, UUIDs), under numeric affinity,
+ * and a number, or a text that becomes one beside it: the texts are greater.
+ */
+static bool
+pair_text_number(Cx *cx, int offset, const Term *left, const Term *right, Pair *pair)
+{
+	bool		column_left = left->rep == REP_OTHER;
+	const Term *column = column_left ? left : right;
+	const Term *second = column_left ? right : left;
+	const char *text = sfm_tr_string_of(second);
+
+	if (!numeric_affinity(column) || column->classes != SFM_CLASS_BIT(SFM_TEXT) ||
+		!(column->pattern || column->type.kind == SFM_KIND_UUID) ||
+		!(sfm_tr_is_number(second) || (text && looks_numeric(text))))
+		return false;
+	pair->constant = true;
+	pair->order = column_left ? 1 : -1;
+	pair->left = sfm_tr_output(cx, offset, left)->sql;
+	pair->right = sfm_tr_output(cx, offset, right)->sql;
+	return true;
+}
+
 /* A date column against what is no date: as texts, where the affinities allow it. */
 static void
 pair_other(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pair *pair)
@@ -347,7 +383,7 @@ pair_other(Cx *cx, int offset, SfmOp op, const Term *left, const Term *right, Pa
 			return;
 		}
 	}
-	if (pair_dates(cx, op, left, right, pair))
+	if (pair_text_number(cx, offset, left, right, pair) || pair_dates(cx, op, left, right, pair))
 		return;
 	if ((second->rep == REP_TEXT || second->rep == REP_OTHER) &&
 		(second->literal || !numeric_affinity(other) || second->rep == REP_OTHER))
@@ -369,18 +405,13 @@ apply_numeric(Cx *cx, int offset, const Term *term, const Term *beside)
 {
 	const char *text = sfm_tr_string_of(term);
 	Term	   *number;
-	char	   *end;
 
 	if (term->rep != REP_TEXT || !numeric_affinity(beside) || beside->rep == REP_OTHER)
 		return term;
 	if (text == NULL)
 		return term;			/* row by row: pair_looks() */
 	number = sfm_tr_to_number(cx, offset, term);
-	(void) strtod(text, &end);
-	while (*end == ' ' || (*end >= '\t' && *end <= '\r'))
-		end++;
-	/* strtod() also takes words and hexadecimal numbers */
-	if (end == text || *end != '\0' || strpbrk(text, "xXnNpP") != NULL)
+	if (!looks_numeric(text))
 		return term;
 	number->affinity = 0;
 	return number;

@@ -50,6 +50,15 @@ sfm_tr_literal_date(const char *text, char **instant, const char **pattern)
 	return true;
 }
 
+/* Whether a modifier that shift() takes is one of months or years. */
+static bool
+counts_months(const char *modifier)
+{
+	const char *unit = modifier + strcspn(modifier, "mMyY");
+
+	return pg_strncasecmp(unit, "month", 5) == 0 || pg_strncasecmp(unit, "year", 4) == 0;
+}
+
 /* "+3 days": a count and a unit; NULL when it is none of that. */
 static char *
 shift(const char *modifier, const char *sql)
@@ -88,6 +97,28 @@ in_milliseconds(SfmTimeValue *value)
 	value->micros = false;
 }
 
+/*
+ * SQLite has no years past 9999: what is there when it needs the year is NULL (computeYMD(),
+ * computeJD()).
+ */
+static void
+keep_below_10000(SfmTimeValue *value)
+{
+	if (value->beyond && !value->now)
+		value->sql = psprintf("nullif(least(%s, '10000-01-01'::timestamp), '10000-01-01'::timestamp)",
+							  value->sql);
+	value->beyond = false;
+}
+
+/* Years before 1, which PostgreSQL's text shows in another way, become an error. */
+static void
+keep_after_0(SfmTimeValue *value)
+{
+	if (value->moved && !value->now)
+		value->sql = psprintf("(CASE WHEN %s < '0001-01-01'::timestamp THEN ('a year before 1: ' || %s)::timestamp ELSE %s END)",
+							  value->sql, value->sql, value->sql);
+}
+
 static bool
 modify(Cx *cx, const SfmExpr *expr, const Term *arg, SfmTimeValue *value)
 {
@@ -103,6 +134,7 @@ modify(Cx *cx, const SfmExpr *expr, const Term *arg, SfmTimeValue *value)
 		(pg_strcasecmp(modifier + 9, "day") == 0 || pg_strcasecmp(modifier + 9, "month") == 0 ||
 		 pg_strcasecmp(modifier + 9, "year") == 0))
 	{
+		keep_below_10000(value);
 		value->sql = psprintf("date_trunc('%s', %s)", asc_tolower(modifier + 9, strlen(modifier + 9)),
 							  value->sql);
 		value->micros = false;
@@ -112,11 +144,14 @@ modify(Cx *cx, const SfmExpr *expr, const Term *arg, SfmTimeValue *value)
 	if (pg_strncasecmp(modifier, "weekday ", 8) == 0 && modifier[8] >= '0' && modifier[8] <= '6' &&
 		modifier[9] == '\0')
 	{
+		keep_below_10000(value);
 		value->sql = psprintf("(%s + ((%c - extract(dow FROM %s)::integer + 7) %% 7) * '1 day'::interval)",
 							  value->sql, modifier[8], value->sql);
-		value->moved = true;
+		value->moved = value->beyond = true;
 		return true;
 	}
+	if (counts_months(modifier))
+		keep_below_10000(value);
 	value->whole_days = value->whole_seconds = false;
 	sql = shift(modifier, value->sql);
 	if (sql == NULL)
@@ -125,24 +160,10 @@ modify(Cx *cx, const SfmExpr *expr, const Term *arg, SfmTimeValue *value)
 		return false;
 	}
 	value->sql = sql;
-	value->moved = true;
+	value->moved = value->beyond = true;
+	if (counts_months(modifier))
+		keep_below_10000(value);
 	return true;
-}
-
-/*
- * SQLite has no years past 9999: what goes there is NULL.  It has years before 1,
- * which PostgreSQL's text shows in another way; they become an error.
- */
-static void
-keep_in_range(SfmTimeValue *value, bool last)
-{
-	if (!value->moved || value->now)
-		return;
-	value->sql = psprintf("nullif(least(%s, '10000-01-01'::timestamp), '10000-01-01'::timestamp)",
-						  value->sql);
-	if (last)
-		value->sql = psprintf("(CASE WHEN %s < '0001-01-01'::timestamp THEN ('a year before 1: ' || %s)::timestamp ELSE %s END)",
-							  value->sql, value->sql, value->sql);
 }
 
 /* The instant without what is smaller than the unit. */
@@ -336,8 +357,9 @@ sfm_tr_date_function(Cx *cx, const SfmExpr *expr, List *args)
 	{
 		if (!modify(cx, expr, list_nth(args, next), &value))
 			return sfm_tr_null();
-		keep_in_range(&value, next == list_length(args) - 1);
 	}
+	keep_below_10000(&value);
+	keep_after_0(&value);
 	if (strlen(value.sql) > MAX_TERM)
 		sfm_tr_fail(cx, expr->offset, "the expression becomes too long");
 	if (is_strftime)

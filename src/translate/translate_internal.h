@@ -173,7 +173,8 @@ typedef struct SfmTimeValue
 	char	   *sql;			/* timestamp */
 	char		volatility;
 	bool		now;			/* it is the current time, give or take a constant */
-	bool		moved;			/* modifiers may have taken it out of the years 1 to 9999 */
+	bool		moved;			/* modifiers may have taken it to a year before 1 */
+	bool		beyond;			/* and to one past 9999 */
 	bool		micros;			/* it may have more than milliseconds */
 	bool		whole_days;		/* it is midnight */
 	bool		whole_seconds;
