@@ -218,6 +218,17 @@ is($node->safe_psql($db, 'SET ROLE loader; SELECT source_table, target_rows, rej
 	'a role that does not own the tables keeps rows without a parent out as well');
 is($node->safe_psql($db, 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM app.person'), '1 10 12', 'the others are there');
 
+# ------------------------------------------------------------------ more than work_mem
+
+my $large = make_sqlite("$tables INSERT INTO person SELECT value, NULL, value, 'e' || value, NULL, 1 FROM generate_series(1000, 40000);", 'large.db');
+$node->safe_psql($db, 'DROP SCHEMA shapes CASCADE; REVOKE ALL ON app.person, app.team FROM loader');
+foreach my $dry_run ('true', 'false')
+{
+	is($node->safe_psql($db, "SET work_mem = '64kB'; SELECT target_rows FROM " . call($large, if_exists => "'upsert'", on_orphan => "'reject'", dry_run => $dry_run) . " WHERE source_table = 'person'"),
+		39001, "keys that spill to disk (dry run: $dry_run)");
+}
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/temporary file leak/, 'no file is left open');
+
 # ---------------------------------------------------------- a database in another encoding
 
 $node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
