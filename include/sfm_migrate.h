@@ -573,7 +573,6 @@ extern void sfm_staging_drop(SfmPlan *plan);
  */
 extern int64 sfm_load_fast(Oid relid, const char *select, SfmScanSink *sink,
 						   const bool *not_null, bool *nulls_found);
-extern void sfm_foresee_slow(SfmPlanTable *table);
 extern const char *sfm_fast_obstacle(Oid relid, int ncolumns);
 #define SFM_COMPUTED_OBSTACLE "it has generated columns"
 

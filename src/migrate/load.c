@@ -177,34 +177,6 @@ keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *not_null
 }
 
 /*
- * Why the plan itself keeps rows from being written straight into a table that the
- * call makes: a clause for the notes, or NULL.
- */
-static const char *
-planned_obstacle(const SfmPlanTable *table)
-{
-	for (int i = 0; i < table->ncolumns; i++)
-		if (table->columns[i].generated_sql)
-			return "it has generated columns, which INSERT computes";
-	return NULL;
-}
-
-static void
-note_slow(SfmPlanTable *table, const char *obstacle)
-{
-	if (obstacle != NULL && !table->exists)
-		sfm_note(table, "Rows went through INSERT instead of being written directly, since %s.",
-				 obstacle);
-}
-
-/* For a dry run: what sfm_load_table() would note, as far as it is known. */
-void
-sfm_foresee_slow(SfmPlanTable *table)
-{
-	note_slow(table, planned_obstacle(table));
-}
-
-/*
  * Loads one table, whose target and foreign table exist.  When a value does not
  * fit, or a NULL stands where NOT NULL is declared, no more rows are written, but
  * the rest is gone through, and table->loaded stays false: sfm_plan_widen() then
@@ -220,10 +192,8 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 	SfmScanSink *sink = sfm_load_sink(plan, table, false);
 	bool	   *not_null = palloc0(sizeof(bool) * table->ncolumns);
 	bool	   *nulls_found = palloc0(sizeof(bool) * table->ncolumns);
-	const char *obstacle = planned_obstacle(table);
+	const char *obstacle = sfm_fast_obstacle(table->relid, table->ncolumns);
 
-	if (obstacle == NULL)
-		obstacle = sfm_fast_obstacle(table->relid, table->ncolumns);
 	for (int i = 0; i < table->ncolumns; i++)
 		not_null[i] = table->columns[i].not_null && !table->columns[i].nulls_found;
 
@@ -245,5 +215,7 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 	table->loaded = !sink->collecting;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(mcxt);
-	note_slow(table, obstacle);
+	if (obstacle != NULL && !table->exists)
+		sfm_note(table, "Rows went through INSERT instead of being written directly, since %s.",
+				 obstacle);
 }

@@ -371,11 +371,7 @@ dry_run(SfmPlan *plan)
 	sfm_foresee_checks(plan);
 	sfm_plan_orphans(plan);
 	for (int i = 0; i < list_length(plan->tables); i++)
-	{
 		sfm_foresee_sequence(plan, list_nth(plan->tables, i));
-		if (takes_rows(plan, list_nth(plan->tables, i)))
-			sfm_foresee_slow(list_nth(plan->tables, i));
-	}
 	sfm_plan_misfit_notes(plan);
 	sfm_final_notes(plan);
 }
