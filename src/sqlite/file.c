@@ -304,6 +304,18 @@ run(SfmFile *file, const char *sql)
 	sfm_finalize(stmt);
 }
 
+/* Whether a definition in the schema may call a JSON function.  Reads the file. */
+static bool
+mentions_json(SfmFile *file)
+{
+	SfmStmt    *stmt = sfm_prepare(file, "SELECT count(*) FROM sqlite_schema WHERE type <> 'trigger'"
+								   " AND (sql LIKE '%json%' OR sql LIKE '%->%')", NULL);
+	bool		result = sfm_step(stmt) && sfm_column_int64(stmt, 0) > 0;
+
+	sfm_finalize(stmt);
+	return result;
+}
+
 /*
  * Begins the read transaction and takes its snapshot.  BEGIN alone takes none: a
  * writer could still commit before the first read, so one is made right away.
@@ -329,7 +341,9 @@ sfm_file_begin(SfmFile *file)
 	file->in_transaction = true;
 	PG_TRY();
 	{
-		run(file, "SELECT count(*) FROM sqlite_schema");
+		/* trust to parse the schema, of which none may be left for what runs later */
+		sfm_trust_schema(file, true);
+		sfm_trust_schema(file, mentions_json(file));
 	}
 	PG_CATCH();
 	{

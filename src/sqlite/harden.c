@@ -189,16 +189,31 @@ list_modules(SfmFile *file)
 }
 
 /*
+ * Whether the schema of the file is trusted from now on: only where it may call JSON
+ * functions that this SQLite does not mark.
+ */
+void
+sfm_trust_schema(SfmFile *file, bool calls_json)
+{
+	int			rc;
+
+	file->trusted = calls_json && file->json_unmarked;
+	rc = sqlite3_db_config(file->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, file->trusted ? 1 : 0, NULL);
+	if (rc != SQLITE_OK)
+		sfm_throw(file, rc, NULL);
+}
+
+/*
  * SQLite 3.40 does not mark its JSON functions as innocuous: without trust in its schema,
- * a file that has one in an index or generated column cannot be read at all.  There the
- * authorizer stands in for the switch: it refuses every function that lacks the mark,
- * but for JSON's, and to views the library's virtual tables.  Elsewhere the switch does.
+ * a file that has one in an index, generated column or view cannot be read at all.  For
+ * such a file the authorizer stands in for the switch (sfm_trust_schema()): it refuses
+ * every function that lacks the mark, but for JSON's, and to views the library's virtual
+ * tables.  Elsewhere the switch does.
  */
 static void
-guard_functions(SfmFile *file)
+list_functions(SfmFile *file)
 {
 	sqlite3_stmt *stmt;
-	bool		marked = true;
 	int			rc = sqlite3_prepare_v2(file->db, "PRAGMA function_list", -1, &stmt, NULL);
 
 	if (rc != SQLITE_OK)
@@ -211,19 +226,17 @@ guard_functions(SfmFile *file)
 		if (name == NULL || (sqlite3_column_int(stmt, 5) & SQLITE_INNOCUOUS))
 			continue;
 		if (sqlite3_column_int(stmt, 1) && is_json_function(name))
-			marked = false;
+			file->json_unmarked = true;
 		else
 			file->refused = lappend(file->refused, MemoryContextStrdup(file->mcxt, name));
 	}
 	(void) sqlite3_finalize(stmt);
 	if (rc != SQLITE_DONE)
 		sfm_throw(file, rc, NULL);
-	file->trusted = !marked;
-	rc = sqlite3_db_config(file->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, file->trusted ? 1 : 0, NULL);
-	if (rc != SQLITE_OK)
-		sfm_throw(file, rc, NULL);
-	if (file->trusted)
+	if (file->json_unmarked)
 		list_modules(file);
+	/* Parsing the schema asks already, and runs nothing; sfm_file_begin() decides. */
+	sfm_trust_schema(file, true);
 }
 
 static void
@@ -292,7 +305,7 @@ sfm_harden(SfmFile *file)
 	sfm_add_functions(file);
 
 	/* These read nothing of the file yet. */
-	guard_functions(file);
+	list_functions(file);
 	pragma(file, "PRAGMA mmap_size = 0");
 	pragma(file, "PRAGMA cell_size_check = ON");
 	pragma(file, "PRAGMA query_only = ON");

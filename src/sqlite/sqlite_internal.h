@@ -38,6 +38,7 @@ struct SfmFile
 	bool		memory_limited; /* counts among those under SQLite's heap limit */
 	bool		utf16;
 	char		encoding[12];
+	bool		json_unmarked;	/* this SQLite does not take its JSON functions for innocuous */
 	bool		trusted;		/* its schema is; then the lists below bound what it may do */
 	List	   *refused;		/* of char *: functions that its SQL may not call */
 	List	   *modules;		/* of char *: virtual tables of the library, which its views may not read */
@@ -68,6 +69,7 @@ extern void sfm_finalize_all(SfmFile *file);
 
 /* harden.c */
 extern void sfm_harden(SfmFile *file);
+extern void sfm_trust_schema(SfmFile *file, bool calls_json);
 
 /* functions.c */
 extern void sfm_add_functions(SfmFile *file);
