@@ -17,6 +17,8 @@
 #   SFM_FAULTS_LIB    the library of a build in which a fault can be planted in each converter
 #   SFM_FAULT_VFS     a library that makes SQLite's reads, locks and allocations fail
 #   SFM_SMALL_DIR     a file system of 4 MB, where this runs as root; else empty
+#   SFM_READONLY_DIR  a file system that is mounted read-only, with app.db in rollback/, in
+#                     wal/ (with -wal and -shm) and in bare/ (WAL mode, without); or empty
 #   SFM_LONG          1 with --long, else empty
 #
 # Isolation specs, which cannot read the environment, find SFM_SAMPLE_DIR in the
@@ -89,6 +91,36 @@ make_small_dir()
 	SMALL_DIR=$WORK/small
 }
 
+# SQLite files on a file system that nobody can write to: a row, and in wal/ another one
+# that only the -wal has, as a killed application leaves it.
+make_readonly_dir()
+{
+	local dir=$WORK/readonly
+
+	READONLY_DIR=
+	is_root || return 0
+	as_server mkdir "$dir"
+	mount -t tmpfs -o "size=4m,mode=700,uid=$(id -u "$SERVER_USER"),gid=$(id -g "$SERVER_USER")" \
+		sqlite_fdw_mig "$dir" 2>/dev/null || return 0
+	MOUNTS+=("$dir")
+	as_server mkdir "$dir/rollback" "$dir/wal" "$dir/bare"
+	as_server /usr/bin/python3 - "$dir" <<'PY'
+import os, sqlite3, sys
+for name, mode in (("rollback", "delete"), ("bare", "wal"), ("wal", "wal")):
+    db = sqlite3.connect("%s/%s/app.db" % (sys.argv[1], name), isolation_level=None)
+    db.execute("PRAGMA journal_mode = " + mode)
+    db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    db.execute("INSERT INTO t VALUES (1, 'in the file')")
+    if name != "wal":
+        db.close()
+db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+db.execute("INSERT INTO t VALUES (2, 'in the -wal')")
+os._exit(0)	# closes nothing
+PY
+	mount -o remount,ro "$dir"
+	READONLY_DIR=$dir
+}
+
 # Compiles with the other compiler too; its driver does not know all of the
 # flags that PostgreSQL was built with.
 check_clang()
@@ -104,7 +136,8 @@ as_tester()
 	as_server env PATH="$PG:$PATH" TMPDIR="$WORK/t" PGHOST="$WORK/s" PGUSER=postgres \
 		SFM_SAMPLE_DIR="$SAMPLE_DIR" SFM_SHARED_DATA="$SHARED_DATA" \
 		SFM_FAULTS_LIB="$WORK/faults/sqlite_fdw_mig.so" SFM_LONG="$long" \
-		SFM_FAULT_VFS="$WORK/src/t/fault_vfs/fault_vfs.so" SFM_SMALL_DIR="$SMALL_DIR" PGOPTIONS="-c sfm.sample_dir=$SAMPLE_DIR" \
+		SFM_FAULT_VFS="$WORK/src/t/fault_vfs/fault_vfs.so" SFM_SMALL_DIR="$SMALL_DIR" SFM_READONLY_DIR="$READONLY_DIR" \
+		PGOPTIONS="-c sfm.sample_dir=$SAMPLE_DIR" \
 		PG_REGRESS="$PGXS_DIR/test/regress/pg_regress" "$@"
 }
 
@@ -295,6 +328,7 @@ make_in faults all FAULTS=1 WERROR=1
 make_in src/t/fault_vfs all
 make_samples
 make_small_dir
+make_readonly_dir
 as_server mkdir "$WORK/t"
 
 start_cluster data

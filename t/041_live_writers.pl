@@ -397,6 +397,25 @@ PY
 	chmod 0755, $dir;
 }
 
+# A file system that is mounted read-only: the server's user may write, and cannot.
+SKIP:
+{
+	my $readonly = $ENV{SFM_READONLY_DIR} // '';
+
+	skip 'no read-only file system (SFM_READONLY_DIR): only root can mount one', 9 if $readonly eq '';
+	foreach my $case ([ 'rollback', 1, '' ], [ 'wal', 2, qr/private copy/ ], [ 'bare', 1, qr/without a -wal/ ])
+	{
+		my ($name, $rows, $note) = @$case;
+		my $before = contents("$readonly/$name");
+		my ($out, $err) = $session->query("SET client_min_messages = notice; BEGIN; SELECT source_rows, verified FROM "
+			  . call_sql('migrate', "$readonly/$name/app.db") . '; SELECT count(*) FROM t; ROLLBACK; SET client_min_messages = warning;');
+
+		is($out, "$rows|t\n$rows", "read-only file system, $name: all rows") or diag($err);
+		$note ? like($err, $note, "read-only file system, $name: said") : unlike($err, qr/private copy|without a -wal/, "read-only file system, $name: as usual");
+		is(contents("$readonly/$name"), $before, "read-only file system, $name: as it was");
+	}
+}
+
 # What the sqlite files were copied to is gone with the transaction.
 is(join(' ', map { basename($_) } glob($node->data_dir . '/base/pgsql_tmp/*')), '', 'no private copy is left');
 $session->close;
