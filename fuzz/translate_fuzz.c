@@ -14,6 +14,7 @@
 
 #include "sfm_parse.h"
 #include "sfm_translate.h"
+#include "memory.h"
 #include "translate_shim.h"
 
 #define ALL_TEXT SFM_CLASS_BIT(SFM_TEXT)
@@ -177,6 +178,6 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 		fuzz_expression(sql);
 		fuzz_view(sql);
 	}
-	shim_reset();
+	free_all();
 	return 0;
 }

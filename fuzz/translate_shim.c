@@ -2,9 +2,8 @@
  * translate_shim.c
  *		The few functions of the server that src/translate calls, for a program without one.
  *
- * Every palloc is one malloc, so that AddressSanitizer sees its bounds; all are freed
- * after a run, as a memory context would be.  An error of the server, of which the
- * translator raises none but for the depth of the stack, is a jump.
+ * Memory is memory.c's.  An error of the server, of which the translator raises none but
+ * for the depth of the stack, is a jump.
  */
 #include "postgres.h"
 
@@ -23,86 +22,6 @@ jmp_buf		shim_error;
 volatile sig_atomic_t InterruptPending = false;
 
 static char *stack_base;
-
-typedef struct Piece
-{
-	struct Piece *next;
-	struct Piece *prev;
-} Piece;
-
-static Piece pieces = {&pieces, &pieces};
-
-static void *
-piece_alloc(Size size)
-{
-	Piece	   *piece = malloc(sizeof(Piece) + size);
-
-	if (piece == NULL)
-		abort();
-	piece->next = pieces.next;
-	piece->prev = &pieces;
-	pieces.next->prev = piece;
-	pieces.next = piece;
-	return piece + 1;
-}
-
-void
-pfree(void *pointer)
-{
-	Piece	   *piece = (Piece *) pointer - 1;
-
-	piece->prev->next = piece->next;
-	piece->next->prev = piece->prev;
-	free(piece);
-}
-
-void
-shim_reset(void)
-{
-	while (pieces.next != &pieces)
-		pfree(pieces.next + 1);
-}
-
-void *
-palloc(Size size)
-{
-	return piece_alloc(size);
-}
-
-void *
-palloc0(Size size)
-{
-	return memset(piece_alloc(size), 0, size);
-}
-
-void *
-repalloc(void *pointer, Size size)
-{
-	Piece	   *piece = realloc((Piece *) pointer - 1, sizeof(Piece) + size);
-
-	if (piece == NULL)
-		abort();
-	piece->prev->next = piece;
-	piece->next->prev = piece;
-	return piece + 1;
-}
-
-char *
-pnstrdup(const char *in, Size size)
-{
-	size_t		length = strnlen(in, size);
-	char	   *copy = piece_alloc(length + 1);
-
-	memcpy(copy, in, length);
-	copy[length] = '\0';
-	return copy;
-}
-
-char *
-pstrdup(const char *in)
-{
-	return pnstrdup(in, strlen(in));
-}
 
 void
 shim_stack_base(void)

@@ -13,7 +13,4 @@ extern jmp_buf shim_error;
 /* Notes how deep the stack is now: check_stack_depth() counts from here. */
 extern void shim_stack_base(void);
 
-/* Frees all that was allocated. */
-extern void shim_reset(void);
-
 #endif							/* TRANSLATE_SHIM_H */
