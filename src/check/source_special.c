@@ -299,7 +299,7 @@ typedef struct JsonState
 	StringInfoData out;
 	bool		hstore;
 	JsonLexContext *lex;		/* set: elements are JSON, and taken as written */
-	char	   *element;		/* where such a one begins */
+	const char *element;		/* where such a one begins */
 	char		delimiter;
 	int			depth;
 	bool		comma;			/* a delimiter is due before the next element */
