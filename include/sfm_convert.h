@@ -5,6 +5,7 @@
 #ifndef SFM_CONVERT_H
 #define SFM_CONVERT_H
 
+#include "compat.h"
 #include "sfm_value.h"
 #include "utils/memutils.h"
 

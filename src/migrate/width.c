@@ -15,6 +15,7 @@
 #include "access/tupmacs.h"
 #include "utils/lsyscache.h"
 
+#include "compat.h"
 #include "sfm_migrate.h"
 
 /* A value that takes no more than this is never moved out (toast_helper.c). */
