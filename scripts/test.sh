@@ -79,15 +79,21 @@ make_samples()
 	done
 }
 
-# A file system that is soon full.  Only root can mount one.
+# Mounts a file system of 4 MB, owned by the server's user, which only root can.
+mount_small()
+{
+	as_server mkdir "$1"
+	mount -t tmpfs -o "size=4m,mode=700,uid=$(id -u "$SERVER_USER"),gid=$(id -g "$SERVER_USER")" \
+		sqlite_fdw_mig "$1" 2>/dev/null || return 1
+	MOUNTS+=("$1")
+}
+
+# A file system that is soon full.
 make_small_dir()
 {
 	SMALL_DIR=
 	is_root || return 0
-	as_server mkdir "$WORK/small"
-	mount -t tmpfs -o "size=4m,mode=700,uid=$(id -u "$SERVER_USER"),gid=$(id -g "$SERVER_USER")" \
-		sqlite_fdw_mig "$WORK/small" 2>/dev/null || return 0
-	MOUNTS+=("$WORK/small")
+	mount_small "$WORK/small" || return 0
 	SMALL_DIR=$WORK/small
 }
 
@@ -99,10 +105,7 @@ make_readonly_dir()
 
 	READONLY_DIR=
 	is_root || return 0
-	as_server mkdir "$dir"
-	mount -t tmpfs -o "size=4m,mode=700,uid=$(id -u "$SERVER_USER"),gid=$(id -g "$SERVER_USER")" \
-		sqlite_fdw_mig "$dir" 2>/dev/null || return 0
-	MOUNTS+=("$dir")
+	mount_small "$dir" || return 0
 	as_server mkdir "$dir/rollback" "$dir/wal" "$dir/bare"
 	as_server /usr/bin/python3 - "$dir" <<'PY'
 import os, sqlite3, sys

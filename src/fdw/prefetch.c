@@ -67,7 +67,6 @@ start_worker(SfmPrefetch *prefetch)
 	shared->magic = SFM_PREFETCH_MAGIC;
 	shared->encoding = GetDatabaseEncoding();
 	shared->busy_timeout = sfm_file_busy_timeout(prefetch->file);
-	shared->leader_pid = MyProcPid;
 	strlcpy(shared->sqlite_memory, GetConfigOption("sqlite_fdw_mig.sqlite_memory", false, false),
 			sizeof(shared->sqlite_memory));
 	strlcpy(shared->path, sfm_file_path(prefetch->file), sizeof(shared->path));
@@ -287,17 +286,15 @@ sfm_prefetch_scan(SfmPrefetch *prefetch, const char *sql, const char *table,
 	scan->ncells = ncolumns + 1;
 
 	request->kind = SFM_REQUEST_SCAN;
-	request->has_rowid = true;
 	request->hash = hash_types != NULL;
 	request->ncolumns = ncolumns;
 	request->sql_len = strlen(sql) + 1;
-	request->table_len = strlen(table) + 1;
 	initStringInfo(&message);
 	appendBinaryStringInfo(&message, header, sizeof(header));
 	if (hash_types != NULL)
 		appendBinaryStringInfo(&message, (const char *) hash_types, sizeof(SfmType) * ncolumns);
 	appendBinaryStringInfo(&message, sql, request->sql_len);
-	appendBinaryStringInfo(&message, table, request->table_len);
+	appendBinaryStringInfo(&message, table, strlen(table) + 1);
 	send_request(prefetch, message.data, message.len);
 	pfree(message.data);
 	return scan;

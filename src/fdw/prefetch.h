@@ -33,7 +33,6 @@ typedef struct SfmPrefetchShared
 	uint32		magic;
 	int			encoding;		/* of the database */
 	int			busy_timeout;	/* ms, for SQLite's locks */
-	int			leader_pid;
 	char		sqlite_memory[32];	/* the setting of that name */
 	char		path[MAXPGPATH];
 } SfmPrefetchShared;
@@ -54,11 +53,9 @@ typedef struct SfmPrefetchShared
 typedef struct SfmScanRequest
 {
 	char		kind;
-	bool		has_rowid;		/* the query's first column is the rowid */
 	bool		hash;			/* rows come with their checksum */
-	int			ncolumns;		/* without the rowid */
-	int			sql_len;		/* with their terminating zeros */
-	int			table_len;
+	int			ncolumns;		/* without the rowid, which comes first */
+	int			sql_len;		/* with its terminating zero */
 	/* follow: ncolumns times SfmType where hash, the query, the table's name */
 } SfmScanRequest;
 

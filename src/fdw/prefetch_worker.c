@@ -19,7 +19,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/ps_status.h"
 #include "utils/resowner.h"
 
 #include "compat.h"
@@ -129,9 +128,8 @@ static void
 run_scan(const char *data, shm_mq_handle *queue)
 {
 	ScanTask		scan = read_request(data);
-	int			first = scan.request->has_rowid ? 1 : 0;
-	int			n = scan.request->ncolumns + first;
-	SfmValue   *values = palloc(sizeof(SfmValue) * Max(n, 1));
+	int			n = scan.request->ncolumns + 1;
+	SfmValue   *values = palloc(sizeof(SfmValue) * n);
 	SfmRowHash *hash = scan.request->hash ?
 		sfm_rowhash_create(scan.request->ncolumns, scan.types) : NULL;
 	SfmStmt    *stmt = sfm_prepare(the_file, scan.sql, scan.table);
@@ -150,7 +148,7 @@ run_scan(const char *data, shm_mq_handle *queue)
 		{
 			SfmChecksum sum = {0};
 
-			row.hashed = sfm_rowhash_add_source(hash, values + first, NULL, &sum) < 0;
+			row.hashed = sfm_rowhash_add_source(hash, values + 1, NULL, &sum) < 0;
 			row.lo = sum.lo;
 			row.hi = sum.hi;
 		}
