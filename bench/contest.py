@@ -14,17 +14,21 @@ The contestants:
 
     migrate         sqlite_mig.migrate() as it stands, checksums, keys and ANALYZE included
     migrate-j0      the same with jobs => 0
-    migrate-load    of migrate-j0: the time in which it created tables and loaded rows
-    migrate-none    migrate-j0 without verification
+    migrate-none    migrate without verification
+    migrate-j0-none migrate-j0 without verification
     migrate-error   migrate-j0 with on_misfit => 'error' in place of 'widen'
+    ...-load        of migrate and migrate-j0: the time in which they created tables and
+                    loaded rows
     pgloader        as Debian has it, its defaults; with "prefetch rows" lowered where those fail
     csv             sqlite3 -csv | psql \\copy, then keys
     ogr_fdw         INSERT ... SELECT from ogr_fdw's foreign tables, then keys
     copy            COPY FROM of the same rows in binary form; no keys
+    copy-keys       the same, then the same keys, indexes and foreign keys, and ANALYZE: what
+                    PostgreSQL's own commands need when there is nothing to read or convert
     heap            INSERT ... SELECT of the same rows from a heap table; no keys
     step            a C program that reads everything with sqlite3_step()
 
-csv, ogr_fdw, copy and heap write into the tables that migrate made, made anew from
+csv, ogr_fdw, copy, copy-keys and heap write into the tables that migrate made, made anew from
 its dump: with the same column types.
 """
 
@@ -39,10 +43,11 @@ import sys
 import threading
 import time
 
-CONTESTANTS = ("migrate migrate-j0 migrate-none migrate-error pgloader csv ogr_fdw copy heap "
-               "step").split()
+CONTESTANTS = ("migrate migrate-j0 migrate-none migrate-j0-none migrate-error pgloader csv ogr_fdw "
+               "copy copy-keys heap step").split()
 ARGUMENTS = {"migrate": "", "migrate-j0": ", jobs => 0",
-             "migrate-none": ", jobs => 0, verify => 'none'",
+             "migrate-none": ", verify => 'none'",
+             "migrate-j0-none": ", jobs => 0, verify => 'none'",
              "migrate-error": ", jobs => 0, on_misfit => 'error'"}
 
 
@@ -135,7 +140,7 @@ class Phases(threading.Thread):
 
     def run(self):
         then, phase = time.monotonic(), None
-        while not self.ended.wait(0.01):
+        while not self.ended.wait(0.02):
             found = self.session.query(self.sql)
             now = time.monotonic()
             if phase:
@@ -233,23 +238,31 @@ class Contest:
         s.close()
         if target != fast:
             raise Failure("only %s of %s rows went the fast way" % (fast, target))
-        if name == "migrate-j0":
-            self.note("migrate-load", (sum(v for k, v in seconds.items() if k.startswith("loading")),
+        if name in ("migrate", "migrate-j0"):
+            self.note(name + "-load", (sum(v for k, v in seconds.items() if k.startswith("loading")),
                                        None, None))
         return result
 
-    def into_tables(self, statements, keys):
-        """Statements between the creation of tables and that of keys, in one transaction."""
+    def into_tables(self, statements, after):
+        """Statements between the creation of tables and what comes after, in one transaction."""
         s = Session("bench")
         try:
             return self.timed(s, "BEGIN;\n%s\n%s;\n%s\nCOMMIT" % (
-                self.before, ";\n".join(statements), self.after if keys else ""))
+                self.before, ";\n".join(statements), after))
         finally:
             s.close()
 
     def copy(self, path):
+        return self.copy_and("")
+
+    def copy_keys(self, path):
+        """With the memory for indexes that migrate has."""
+        return self.copy_and("SET LOCAL maintenance_work_mem = '256MB';\n%s\nANALYZE %s;" % (
+            self.after, ", ".join(target for _, target, _ in self.tables)))
+
+    def copy_and(self, after):
         return self.into_tables(["COPY %s FROM '%s/%d' (FORMAT binary)" % (target, self.binary, i)
-                                 for i, (_, target, _) in enumerate(self.tables)], False)
+                                 for i, (_, target, _) in enumerate(self.tables)], after)
 
     def heap(self, path):
         s = Session("bench")
@@ -260,7 +273,7 @@ class Contest:
         s.close()
         return self.into_tables(["INSERT INTO %s SELECT * FROM original.%s" %
                                  (target, target.split(".", 1)[1]) for _, target, _ in self.tables],
-                                False)
+                                "")
 
     def csv(self, path):
         """Both programs of the pipe do about half of the work each."""
@@ -299,7 +312,7 @@ class Contest:
             statements.append("INSERT INTO %s SELECT %s FROM ogr.\"%s\"" %
                               (target, ", ".join(select), source.lower()))
         s.close()
-        return self.into_tables(statements, True)
+        return self.into_tables(statements, self.after)
 
     def pgloader(self, path):
         """Its defaults; where they fail, fewer rows at a time."""
@@ -340,7 +353,7 @@ class Contest:
         if name in ARGUMENTS:
             return self.migrate(name, path)
         return {"pgloader": self.pgloader, "csv": self.csv, "ogr_fdw": self.ogr_fdw,
-                "copy": self.copy, "heap": self.heap, "step": self.step}[name](path)
+                "copy": self.copy, "copy-keys": self.copy_keys, "heap": self.heap, "step": self.step}[name](path)
 
     # ------------------------------------------------------ what went wrong
 
@@ -413,7 +426,7 @@ class Contest:
         self.fresh("bench", self.compression)
         try:
             self.note(name, self.run(name, path))
-            if number == 0 and name not in ("step", "copy", "heap", "migrate-none", "migrate-error"):
+            if number == 0 and name in ("migrate", "migrate-j0", "pgloader", "csv", "ogr_fdw"):
                 self.examine(name)
         except Failure as failure:
             self.say_wrong(name, "failed: %s" % failure)
@@ -448,13 +461,13 @@ class Contest:
         rows = sum(int(n or 0) for _, _, n in self.tables)
         print("\n%s: %d tables, %d rows, %.0f MB" % (self.database, len(self.tables), rows,
                                                      os.path.getsize(path) / 1e6))
-        print("  %-14s %9s %19s %9s %8s" % ("", "seconds", "spread", "cpu", "MB"))
+        print("  %-16s %9s %19s %9s %8s" % ("", "seconds", "spread", "cpu", "MB"))
         for (database, name), results in self.results.items():
             if database != self.database:
                 continue
             seconds = [r[0] for r in results]
             cpu, peak = self.median(name, 1), self.median(name, 2)
-            print("  %-14s %9.3f %9.3f-%9.3f %9s %8s" % (
+            print("  %-16s %9.3f %9.3f-%9.3f %9s %8s" % (
                 name, statistics.median(seconds), min(seconds), max(seconds),
                 "%.2f" % cpu if cpu is not None else "", "%.0f" % peak if peak is not None else ""))
         self.report_ratios()
@@ -477,10 +490,12 @@ class Contest:
             line("fastest peer (%s) / migrate" % best, peers[best], m("migrate"))
         line("pgloader / migrate", m("pgloader"), m("migrate"))
         if m("copy") and m("step"):
-            line("migrate-load / (copy + step)", m("migrate-load"), m("copy") + m("step"))
+            line("migrate-j0-load / (copy + step)", m("migrate-j0-load"), m("copy") + m("step"))
+        line("migrate-j0-load / copy", m("migrate-j0-load"), m("copy"))
         line("migrate-load / copy", m("migrate-load"), m("copy"))
-        line("verification: migrate-j0 / migrate-none", m("migrate-j0"), m("migrate-none"))
-        line("the same in cpu", m("migrate-j0", 1), m("migrate-none", 1))
+        line("migrate / copy-keys", m("migrate"), m("copy-keys"))
+        line("verification: migrate / migrate-none", m("migrate"), m("migrate-none"))
+        line("verification: migrate-j0 / migrate-j0-none", m("migrate-j0"), m("migrate-j0-none"))
         line("widen: migrate-j0 / migrate-error, in cpu", m("migrate-j0", 1), m("migrate-error", 1))
         if m("migrate") and len(self.tables) >= 10:
             print("  %-58s %5.2f" % ("milliseconds a table", m("migrate") * 1000 / len(self.tables)))

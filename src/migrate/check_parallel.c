@@ -100,6 +100,19 @@ sqlite_fdw_mig_check_main(dsm_segment *segment, shm_toc *toc)
 			   nth_sum(shared, ParallelWorkerNumber + 1));
 }
 
+/* The pages of a table and of what it has out of line. */
+static BlockNumber
+pages_to_read(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	BlockNumber pages = RelationGetNumberOfBlocks(rel);
+
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+		pages += pages_to_read(rel->rd_rel->reltoastrelid);
+	table_close(rel, NoLock);
+	return pages;
+}
+
 /*
  * How many workers shall share the scan of a target; 0 where it must go through the
  * executor, or is not worth it.
@@ -107,17 +120,11 @@ sqlite_fdw_mig_check_main(dsm_segment *segment, shm_toc *toc)
 int
 sfm_check_workers(const SfmPlanTable *table, const SfmType *types)
 {
-	Relation	rel;
-	BlockNumber pages;
-
 	/* what went the fast way is a plain table of our own */
 	if (table->exists || table->fast_rows != table->target_rows || table->ncolumns == 0 ||
 		!sfm_rowhash_is_plain(table->ncolumns, types))
 		return 0;
-	rel = table_open(table->relid, AccessShareLock);
-	pages = RelationGetNumberOfBlocks(rel);
-	table_close(rel, NoLock);
-	return Min(pages / PAGES_A_WORKER, max_parallel_maintenance_workers);
+	return Min(pages_to_read(table->relid) / PAGES_A_WORKER, max_parallel_maintenance_workers);
 }
 
 /*

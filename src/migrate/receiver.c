@@ -13,6 +13,11 @@
  * vanish with it if that is rolled back.  As after COPY FREEZE, a snapshot older
  * than our commit will see the rows; matview.c's transientrel_startup() is the
  * precedent for doing so without COPY's test for other snapshots.
+ *
+ * Buffers: COPY writes through a small ring, since nobody may read the rows soon.
+ * Here the table is read several times before the call ends (indexes, foreign keys,
+ * verification, ANALYZE), so that it stays in shared buffers up to the size from
+ * which scans of it would use a ring, a quarter of them (initscan() in heapam.c).
  */
 #include "postgres.h"
 
@@ -25,6 +30,8 @@
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "tcop/dest.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -44,6 +51,7 @@ typedef struct LoadReceiver
 	const bool *not_null;
 	bool	   *nulls_found;
 	BulkInsertState bistate;
+	BufferAccessStrategy ring;	/* for a large table; NULL when it is in use */
 	CommandId	cid;
 	int			options;
 	TupleTableSlot *slots[BATCH_TUPLES];
@@ -70,6 +78,8 @@ load_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 		receiver->options |= TABLE_INSERT_FROZEN;
 	}
 	receiver->bistate = GetBulkInsertState();
+	receiver->ring = receiver->bistate->strategy;
+	receiver->bistate->strategy = NULL;
 	receiver->batch = AllocSetContextCreate(CurrentMemoryContext, "SQLite load batch",
 											ALLOCSET_DEFAULT_SIZES);
 }
@@ -86,6 +96,12 @@ flush(LoadReceiver *receiver)
 					   receiver->options, receiver->bistate);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(receiver->batch);
+	if (receiver->ring != NULL &&
+		ItemPointerGetBlockNumber(&receiver->slots[receiver->nused - 1]->tts_tid) > NBuffers / 4)
+	{
+		receiver->bistate->strategy = receiver->ring;
+		receiver->ring = NULL;
+	}
 	for (int i = 0; i < receiver->nused; i++)
 		ExecClearTuple(receiver->slots[i]);
 	receiver->rows += receiver->nused;
@@ -138,6 +154,7 @@ load_shutdown(DestReceiver *self)
 	for (int i = 0; i < receiver->nslots; i++)
 		ExecDropSingleTupleTableSlot(receiver->slots[i]);
 	FreeBulkInsertState(receiver->bistate);
+	FreeAccessStrategy(receiver->ring);
 	table_finish_bulk_insert(receiver->rel, receiver->options);
 	MemoryContextDelete(receiver->batch);
 	/* The lock stays until the end of the transaction. */
