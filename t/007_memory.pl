@@ -92,7 +92,7 @@ cmp_ok($peak{ $sizes[1] }{$_}, '<', $peak{ $sizes[0] }{$_} + 6 * 1024, "$_: as m
 # PostgreSQL's caches keep what they learn of a relation for the session; the same
 # tables made by hand show how much that is.  What is ours is the plan.
 my %tables;
-foreach my $n (100, 500)
+foreach my $n (30, 300)
 {
 	my $file = make_sqlite(join('', map { "CREATE TABLE t$_ (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b REAL DEFAULT 0, c DATETIME,"
 				  . " p INTEGER REFERENCES t1); CREATE UNIQUE INDEX t${_}_a ON t$_ (a);"
@@ -108,9 +108,9 @@ foreach my $n (100, 500)
 			(map { "ALTER TABLE $_ ADD FOREIGN KEY (p) REFERENCES hand_$n.t1;" } @tables),
 			(map { "ANALYZE $_;" } @tables)) . ' COMMIT', "$n tables by hand");
 }
-my %each = map { $_ => ($tables{"${_}500"} - $tables{"${_}100"}) / 400 } ('', 'by hand ', 'dry run ');
+my %each = map { $_ => ($tables{"${_}300"} - $tables{"${_}30"}) / 270 } ('', 'by hand ', 'dry run ');
 note(sprintf 'a table more takes %.0f kB, by hand %.0f kB, in a dry run %.0f kB', @each{ '', 'by hand ', 'dry run ' });
-cmp_ok($each{''}, '<', $each{'by hand '} + 45, 'a table more takes less than 45 kB more than by hand');
+cmp_ok($each{''}, '<', $each{'by hand '} + 55, 'a table more takes less than 55 kB more than by hand');
 cmp_ok($each{'dry run '}, '<', 45, 'and less than 45 kB in a dry run');
 
 # ---------------------------------------------------------------------- values
