@@ -327,13 +327,11 @@ typedef struct SfmObject
 	const SfmConstraint *check; /* check: as parsed */
 	char	   *constraint;		/* constraint or index identifier, for ALTER and messages */
 	char	   *extra_sql;		/* a second statement that belongs to it (NOCASE), or NULL */
-	char	   *fallback_sql;	/* to try when target_sql fails on the rows, or NULL */
-	const char *fallback_note;
 } SfmObject;
 
 struct SfmPlan
 {
-	MemoryContext mcxt;
+	MemoryContext mcxt;			/* of all that the plan holds */
 	ResourceOwner resowner;		/* of the call */
 	const SfmOptions *options;
 	SfmSource  *source;
@@ -359,7 +357,10 @@ extern SfmPlanTable *sfm_plan_find(const SfmPlan *plan, const char *source_table
 extern SfmPlanColumn *sfm_plan_column(const SfmPlanTable *table, int number);
 extern SfmPlanColumn *sfm_plan_target_column(const SfmPlanTable *table, const char *name);
 extern SfmTypeRule *sfm_find_rule(List *rules, const SfmTable *table, const SfmColumn *column);
-extern void sfm_add_note(SfmPlanTable *table, char *sentence);
+extern MemoryContext sfm_work_begin(void);
+extern void sfm_work_end(MemoryContext work);
+extern char *sfm_keep(const SfmPlan *plan, const char *text);
+extern void sfm_add_note(SfmPlanTable *table, const char *sentence);
 #define sfm_note(table, ...) sfm_add_note(table, psprintf(__VA_ARGS__))
 
 /* groups.c: order and type groups by foreign keys */
@@ -466,6 +467,8 @@ typedef struct SfmTranslateScope SfmTranslateScope;
 /* objects.c: what becomes of each object; once types are final */
 extern void sfm_plan_defaults(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_plan_objects(SfmPlan *plan);
+extern SfmObject *sfm_add_source_object(SfmPlan *plan, const char *kind, const char *source_table,
+										const char *name, const char *source_sql);
 extern SfmObject *sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind,
 								 const char *name, const char *source_sql);
 extern SfmObject *sfm_add_view(SfmPlan *plan, const SfmTable *view);

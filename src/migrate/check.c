@@ -213,9 +213,7 @@ sfm_check_before(SfmPlan *plan, SfmPlanTable *table)
 static void
 sum_target(SfmPlan *plan, SfmPlanTable *table)
 {
-	MemoryContext mcxt = AllocSetContextCreate(plan->mcxt, "SQLite check of a table",
-											   ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(mcxt);
+	MemoryContext work = sfm_work_begin();
 	const SfmType *types = column_types(table);
 	int			nworkers = sfm_check_workers(table, types);
 	SfmTargetSum *sum = nworkers > 0 ? sfm_check_parallel(table, types, nworkers) :
@@ -225,8 +223,7 @@ sum_target(SfmPlan *plan, SfmPlanTable *table)
 	for (int i = 0; i < table->ncolumns; i++)
 		table->columns[i].target_dates = sum->dates[i];
 	sfm_checksum_subtract(&table->target_sum, &table->target_before);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(mcxt);
+	sfm_work_end(work);
 }
 
 static void

@@ -108,7 +108,7 @@ compare_foreign_keys(SfmPlan *plan, SfmPlanTable *table)
 		SfmObject  *object = sfm_add_object(plan, table, "foreign key", fk->name, NULL);
 		char	   *columns = column_array(table, fk->ncolumns, fk->columns);
 
-		object->source_sql = psprintf("REFERENCES %s", sfm_quote_name(fk->parent));
+		object->source_sql = sfm_keep(plan, psprintf("REFERENCES %s", sfm_quote_name(fk->parent)));
 		settle(object, parent != NULL && columns != NULL && OidIsValid(parent->relid) &&
 			   holds(psprintf("EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = %u AND c.contype = 'f'"
 							  " AND c.confrelid = %u AND %s = %s)", table->relid, parent->relid,

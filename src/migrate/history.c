@@ -102,10 +102,12 @@ put_int64(Insert *insert, int64 value, bool isnull)
 static void
 execute_plan(SPIPlanPtr plan, Datum *values, const char *nulls)
 {
+	MemoryContext mcxt = CurrentMemoryContext;
 	int			rc = SPI_execute_plan(plan, values, nulls, false, 0);
 
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
+	MemoryContextSwitchTo(mcxt);	/* SPI leaves its own as the current one */
 }
 
 /* Writes the rows of the batch. */
@@ -230,6 +232,7 @@ write_tables(SfmPlan *plan, int64 id, const char *migrated_by)
 	{
 		SfmPlanTable *table = lfirst(lc);
 		bool		moved = table->loaded;
+		MemoryContext work = sfm_work_begin();
 
 		put_int64(&insert, id, false);
 		put_text(&insert, sfm_name_to_server(table->source->name));
@@ -247,6 +250,7 @@ write_tables(SfmPlan *plan, int64 id, const char *migrated_by)
 		put_text(&insert, moved && checksum ? sfm_checksum_text(&table->target_sum) : NULL);
 		put_text(&insert, migrated_by);
 		execute(&insert);
+		sfm_work_end(work);
 	}
 }
 

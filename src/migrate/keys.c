@@ -124,12 +124,15 @@ sfm_note_unindexed_keys(SfmPlan *plan)
 	foreach(lc, plan->objects)
 	{
 		SfmObject  *object = lfirst(lc);
+		MemoryContext work;
 
-		if (object->fk == NULL || object->status == SFM_OBJECT_LEFT_OUT || object->target_sql == NULL ||
-			is_served(object->table, object->fk->columns, object->fk->ncolumns, false))
+		if (object->fk == NULL || object->status == SFM_OBJECT_LEFT_OUT || object->target_sql == NULL)
 			continue;
-		sfm_note(object->table, "No index begins with the columns of foreign key %s; deleting from %s then reads the whole table. To add one: CREATE INDEX ON %s (%s)",
-				 quote_identifier(object->constraint), object->parent->qualified, object->table->qualified,
-				 sfm_target_columns(object->table, object->fk->ncolumns, object->fk->columns));
+		work = sfm_work_begin();
+		if (!is_served(object->table, object->fk->columns, object->fk->ncolumns, false))
+			sfm_note(object->table, "No index begins with the columns of foreign key %s; deleting from %s then reads the whole table. To add one: CREATE INDEX ON %s (%s)",
+					 quote_identifier(object->constraint), object->parent->qualified, object->table->qualified,
+					 sfm_target_columns(object->table, object->fk->ncolumns, object->fk->columns));
+		sfm_work_end(work);
 	}
 }

@@ -72,10 +72,13 @@ sfm_staging_create(SfmPlan *plan)
 void
 sfm_staging_add(SfmPlan *plan, SfmPlanTable *table)
 {
+	MemoryContext work = sfm_work_begin();
+
 	if (table->foreign_table != NULL)
 		sfm_execf("DROP FOREIGN TABLE %s", table->foreign_table);
-	table->foreign_table = sfm_qualify(plan->staging, table->target);
+	table->foreign_table = sfm_keep(plan, sfm_qualify(plan->staging, table->target));
 	sfm_exec(sfm_ddl_foreign_table(plan, table));
+	sfm_work_end(work);
 	table->foreign_relid = get_relname_relid(table->target, get_namespace_oid(plan->staging, false));
 }
 
@@ -185,10 +188,7 @@ keep_findings(SfmPlanTable *table, const SfmScanSink *sink, const bool *not_null
 void
 sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 {
-	/* what is for this table alone: there may be thousands */
-	MemoryContext mcxt = AllocSetContextCreate(plan->mcxt, "SQLite load of a table",
-											   ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(mcxt);
+	MemoryContext work = sfm_work_begin();
 	SfmScanSink *sink = sfm_load_sink(plan, table, false);
 	bool	   *not_null = palloc0(sizeof(bool) * table->ncolumns);
 	bool	   *nulls_found = palloc0(sizeof(bool) * table->ncolumns);
@@ -213,8 +213,7 @@ sfm_load_table(SfmPlan *plan, SfmPlanTable *table)
 	sfm_sink_detach(sink);
 	keep_findings(table, sink, not_null, nulls_found);
 	table->loaded = !sink->collecting;
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(mcxt);
+	sfm_work_end(work);
 	if (obstacle != NULL && !table->exists)
 		sfm_note(table, "Rows went through INSERT instead of being written directly, since %s.",
 				 obstacle);

@@ -15,10 +15,15 @@
 
 #include "sfm_migrate.h"
 
-static SfmObject *
-add_object(SfmPlan *plan, const char *kind, const char *source_table, const char *name,
-		   const char *source_sql)
+/*
+ * Adds an object of the source, so far migrated as it stands.  The texts given must last
+ * as long as the plan.
+ */
+SfmObject *
+sfm_add_source_object(SfmPlan *plan, const char *kind, const char *source_table, const char *name,
+					  const char *source_sql)
 {
+	MemoryContext old = MemoryContextSwitchTo(plan->mcxt);
 	SfmObject  *object = palloc0(sizeof(SfmObject));
 
 	object->kind = kind;
@@ -26,19 +31,22 @@ add_object(SfmPlan *plan, const char *kind, const char *source_table, const char
 	object->name = name;
 	object->source_sql = source_sql;
 	plan->objects = lappend(plan->objects, object);
+	MemoryContextSwitchTo(old);
 	return object;
 }
 
-/* Adds an object of a planned table, so far migrated as it stands. */
+/* The same for an object of a planned table. */
 SfmObject *
 sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind, const char *name,
 			   const char *source_sql)
 {
-	SfmObject  *object = add_object(plan, kind, table->source->name, name, source_sql);
+	SfmObject  *object = sfm_add_source_object(plan, kind, table->source->name, name, source_sql);
+	MemoryContext old = MemoryContextSwitchTo(plan->mcxt);
 
 	object->table = table;
 	if (strcmp(kind, "primary key") == 0 || strcmp(kind, "unique") == 0 || strcmp(kind, "index") == 0)
 		table->indexes = lappend(table->indexes, object);
+	MemoryContextSwitchTo(old);
 	return object;
 }
 
@@ -46,7 +54,7 @@ sfm_add_object(SfmPlan *plan, SfmPlanTable *table, const char *kind, const char 
 SfmObject *
 sfm_add_view(SfmPlan *plan, const SfmTable *view)
 {
-	return add_object(plan, "view", view->name, view->name, view->sql);
+	return sfm_add_source_object(plan, "view", view->name, view->name, view->sql);
 }
 
 /* Says that the triggers of a table, or of a view (table NULL), are left out. */
@@ -58,7 +66,8 @@ sfm_plan_triggers(SfmPlan *plan, SfmPlanTable *table, const SfmTable *source)
 	foreach(lc, source->triggers)
 	{
 		SfmTrigger *trigger = lfirst(lc);
-		SfmObject  *object = add_object(plan, "trigger", source->name, trigger->name, trigger->sql);
+		SfmObject  *object = sfm_add_source_object(plan, "trigger", source->name, trigger->name,
+												   trigger->sql);
 
 		object->table = table;
 		sfm_leave_out(object, "Triggers are left to be written anew.");
@@ -236,6 +245,7 @@ plan_column_objects(SfmPlan *plan, SfmPlanTable *table, SfmPlanColumn *column)
 void
 sfm_plan_defaults(SfmPlan *plan, SfmPlanTable *table)
 {
+	MemoryContext work = sfm_work_begin();
 	SfmTranslateScope *scope = sfm_scope_create(plan);
 
 	for (int i = 0; i < table->ncolumns; i++)
@@ -248,6 +258,16 @@ sfm_plan_defaults(SfmPlan *plan, SfmPlanTable *table)
 												  &column->default_same);
 	}
 	sfm_plan_generated(plan, table);
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		SfmPlanColumn *column = &table->columns[i];
+
+		column->default_sql = sfm_keep(plan, column->default_sql);
+		column->default_why = sfm_keep(plan, column->default_why);
+		column->generated_sql = sfm_keep(plan, column->generated_sql);
+		column->generated_why = sfm_keep(plan, column->generated_why);
+	}
+	sfm_work_end(work);
 }
 
 static void
@@ -262,11 +282,11 @@ plan_table_objects(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 		plan_column_objects(plan, table, &table->columns[i]);
 	object->target_sql = sfm_ddl_create_table(plan, table);
 	sfm_plan_indexes(plan, scope, table);
-	foreach(lc, plan->objects)
+	foreach(lc, table->indexes)
 	{
 		SfmObject  *key = lfirst(lc);
 
-		if (key->table == table && key->constraint)
+		if (key->constraint)
 			(void) sfm_namespace_reserve(constraints, key->constraint);
 	}
 	sfm_plan_checks(plan, scope, table, constraints);
@@ -274,6 +294,17 @@ plan_table_objects(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 		sfm_plan_foreign_key(plan, table, lfirst(lc), constraints);
 	sfm_namespace_free(constraints);
 	sfm_plan_triggers(plan, table, table->source);
+}
+
+/* Makes what was decided about an object last as long as the plan. */
+static void
+keep_object(const SfmPlan *plan, SfmObject *object)
+{
+	object->target_sql = sfm_keep(plan, object->target_sql);
+	object->note = sfm_keep(plan, object->note);
+	object->condition = sfm_keep(plan, object->condition);
+	object->constraint = sfm_keep(plan, object->constraint);
+	object->extra_sql = sfm_keep(plan, object->extra_sql);
 }
 
 /* Decides about every object; the types of all columns must be final. */
@@ -286,11 +317,16 @@ sfm_plan_objects(SfmPlan *plan)
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
+		MemoryContext work = sfm_work_begin();
+		int			first = list_length(plan->objects);
 
 		if (table->exists)
 			sfm_compare_objects(plan, table);
 		else
 			plan_table_objects(plan, scope, table);
+		for (int i = first; i < list_length(plan->objects); i++)
+			keep_object(plan, list_nth(plan->objects, i));
+		sfm_work_end(work);
 	}
 	sfm_check_parent_keys(plan);
 	sfm_plan_views(plan, scope);

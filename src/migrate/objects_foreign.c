@@ -43,9 +43,10 @@ sfm_plan_foreign_key(SfmPlan *plan, SfmPlanTable *table, const SfmForeignKey *fk
 	int		   *numbers;
 	StringInfoData sql;
 
-	object->source_sql = psprintf("FOREIGN KEY (%s) REFERENCES %s",
-								  sfm_source_columns(table->source, fk->ncolumns, fk->columns),
-								  sfm_quote_name(fk->parent));
+	object->source_sql = sfm_keep(plan, psprintf("FOREIGN KEY (%s) REFERENCES %s",
+												 sfm_source_columns(table->source, fk->ncolumns,
+																	fk->columns),
+												 sfm_quote_name(fk->parent)));
 	object->fk = fk;
 	object->parent = parent;
 	if (parent == NULL)

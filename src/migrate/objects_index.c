@@ -224,8 +224,9 @@ plan_primary_key(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 		sfm_leave_out(object, "One of its columns is left out.");
 		return;
 	}
-	object->source_sql = psprintf("PRIMARY KEY (%s)",
-								  sfm_source_columns(source, source->nkeys, source->keys));
+	object->source_sql = sfm_keep(plan, psprintf("PRIMARY KEY (%s)",
+												 sfm_source_columns(source, source->nkeys,
+																	source->keys)));
 	object->index = index;
 	object->phase = SFM_PHASE_KEY;
 	object->constraint = key_name(plan, table, constraint, 0, NULL, "pkey");
@@ -295,8 +296,9 @@ plan_unique(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table, const 
 		sfm_leave_out(object, "One of its columns is left out.");
 		return;
 	}
-	object->source_sql = psprintf("UNIQUE (%s)",
-								  sfm_source_columns(table->source, index->ncolumns, numbers));
+	object->source_sql = sfm_keep(plan, psprintf("UNIQUE (%s)",
+												 sfm_source_columns(table->source, index->ncolumns,
+																	numbers)));
 	object->index = index;
 	if (repeats_key(table->source, index))
 	{

@@ -20,14 +20,48 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "sfm_migrate.h"
 
-/* Adds a sentence, palloc'd by the caller, to a table's notes; sfm_note() formats it. */
-void
-sfm_add_note(SfmPlanTable *table, char *sentence)
+/*
+ * Begins a piece of work, on one table say, in a memory context of its own, which becomes
+ * the current one: there may be thousands of them, and what each leaves behind adds up.
+ * What the plan is to hold goes to plan->mcxt.  Pieces of work may nest.
+ */
+MemoryContext
+sfm_work_begin(void)
 {
-	table->notes = lappend(table->notes, sentence);
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "SQLite migration work",
+											   ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContextSwitchTo(work);
+	return work;
+}
+
+/* Ends it: its memory is freed, and the context that was current before is so again. */
+void
+sfm_work_end(MemoryContext work)
+{
+	MemoryContextSwitchTo(MemoryContextGetParent(work));
+	MemoryContextDelete(work);
+}
+
+/* A copy of a text that lasts as long as the plan; NULL for NULL. */
+char *
+sfm_keep(const SfmPlan *plan, const char *text)
+{
+	return text ? MemoryContextStrdup(plan->mcxt, text) : NULL;
+}
+
+/* Adds a copy of a sentence to a table's notes; sfm_note() formats it. */
+void
+sfm_add_note(SfmPlanTable *table, const char *sentence)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->plan->mcxt);
+
+	table->notes = lappend(table->notes, pstrdup(sentence));
+	MemoryContextSwitchTo(old);
 }
 
 /* The plan of a source table; NULL when it is not moved. */
@@ -57,20 +91,6 @@ sfm_plan_target_column(const SfmPlanTable *table, const char *name)
 		if (strcmp(table->columns[i].target, name) == 0)
 			return &table->columns[i];
 	return NULL;
-}
-
-static SfmObject *
-add_object(SfmPlan *plan, const char *kind, const char *source_table, const char *name,
-		   const char *sql)
-{
-	SfmObject  *object = palloc0(sizeof(SfmObject));
-
-	object->kind = kind;
-	object->source_table = source_table;
-	object->name = name;
-	object->source_sql = sql;
-	plan->objects = lappend(plan->objects, object);
-	return object;
 }
 
 static void
@@ -160,8 +180,8 @@ plan_column_types(SfmPlan *plan, SfmPlanTable *table)
 		column->on_misfit = plan->options->on_misfit;
 		if (rule && rule->skip)
 		{
-			SfmObject  *object = add_object(plan, "column", table->source->name,
-											column->source->name, column->source->declared_type);
+			SfmObject  *object = sfm_add_source_object(plan, "column", table->source->name,
+													   column->source->name, column->source->declared_type);
 
 			object->table = table;
 			leave_out(object, "The argument \"types\" skips it.");
@@ -272,7 +292,7 @@ plan_left_out(SfmPlan *plan, const SfmTable *source, bool chosen)
 
 	if (source->kind == SFM_REL_VIEW && chosen)
 		return;					/* objects_view.c */
-	object = add_object(plan, kind, source->name, source->name, source->sql);
+	object = sfm_add_source_object(plan, kind, source->name, source->name, source->sql);
 	if (!chosen)
 		leave_out(object, "It was not chosen by the arguments \"include\" and \"exclude\".");
 	else if (source->kind == SFM_REL_VIRTUAL)
@@ -298,7 +318,7 @@ plan_tables(SfmPlan *plan)
 
 	plan->by_source = palloc0(sizeof(SfmPlanTable *) * Max(list_length(plan->catalog->tables), 1));
 	foreach(lc, plan->catalog->internal)
-		leave_out(add_object(plan, "table", lfirst(lc), lfirst(lc), NULL),
+		leave_out(sfm_add_source_object(plan, "table", lfirst(lc), lfirst(lc), NULL),
 				  "It is an internal table of SQLite.");
 	foreach(lc, plan->catalog->tables)
 	{

@@ -57,6 +57,7 @@ sfm_report_row(ReturnSetInfo *rsinfo, const SfmPlan *plan, const SfmPlanTable *t
 	bool		nulls[11] = {false};
 	bool		counted = table->loaded ||
 		(plan->options->dry_run && table->status != SFM_STATUS_SKIPPED);
+	MemoryContext work = sfm_work_begin();
 
 	values[0] = CStringGetTextDatum(sfm_name_to_server(table->source->name));
 	values[1] = CStringGetTextDatum(table->qualified);
@@ -74,6 +75,7 @@ sfm_report_row(ReturnSetInfo *rsinfo, const SfmPlan *plan, const SfmPlanTable *t
 	values[9] = interval_from_us(table->elapsed_us);
 	values[10] = sfm_text_array(table->notes);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	sfm_work_end(work);
 }
 
 static bool
@@ -178,13 +180,16 @@ sfm_final_notes(SfmPlan *plan)
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
+		MemoryContext work;
 
 		if (table->status == SFM_STATUS_SKIPPED)
 			continue;
+		work = sfm_work_begin();
 		if (has_publication)
 			note_replica_identity(table);
 		note_date_range(table);
 		if (plan->options->dry_run)
 			foresee_insert(table);
+		sfm_work_end(work);
 	}
 }

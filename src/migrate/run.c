@@ -38,12 +38,16 @@ takes_rows(const SfmPlan *plan, const SfmPlanTable *table)
 static void
 create_target(SfmPlan *plan, SfmPlanTable *table)
 {
+	MemoryContext work;
+
 	sfm_plan_defaults(plan, table);
+	work = sfm_work_begin();
 	if (sfm_counting_column(table))
 		sfm_exec(sfm_ddl_create_sequence(plan, table));
 	sfm_exec(sfm_ddl_create_table(plan, table));
 	if (sfm_counting_column(table))
 		sfm_exec(sfm_ddl_own_sequence(plan, table));
+	sfm_work_end(work);
 	table->relid = get_relname_relid(table->target,
 									 get_namespace_oid(plan->options->target_schema, false));
 }
@@ -208,10 +212,12 @@ finish_tables(SfmPlan *plan)
 	{
 		SfmPlanTable *table = lfirst(lc);
 		SFM_CLOCK_START(clock);
+		MemoryContext work;
 
 		sfm_progress_tables(done++, list_length(plan->tables));
 		if (table->status == SFM_STATUS_SKIPPED)
 			continue;
+		work = sfm_work_begin();
 		sfm_progress_table(table->qualified);
 		sfm_set_sequence(plan, table);
 		if (table->loaded)
@@ -226,6 +232,7 @@ finish_tables(SfmPlan *plan)
 			ereport(NOTICE,
 					(errmsg("table %s: %s%s", table->qualified,
 							sfm_counted(table->target_rows, "row"), table->verified ? ", verified" : "")));
+		sfm_work_end(work);
 	}
 }
 

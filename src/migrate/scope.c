@@ -26,6 +26,7 @@ typedef struct Origin
 struct SfmTranslateScope
 {
 	SfmPlan    *plan;
+	MemoryContext mcxt;			/* of what it keeps */
 	List	   *tables;			/* of SfmTranslateRelation */
 	SfmViewFinder find_view;
 	void	   *find_arg;
@@ -100,6 +101,7 @@ SfmTranslateRelation *
 sfm_scope_table(SfmTranslateScope *scope, const SfmPlanTable *table)
 {
 	SfmTranslateRelation *relation;
+	MemoryContext old;
 	ListCell   *lc;
 
 	foreach(lc, scope->tables)
@@ -108,8 +110,10 @@ sfm_scope_table(SfmTranslateScope *scope, const SfmPlanTable *table)
 		if (sfm_names_equal(relation->name, table->source->name))
 			return relation;
 	}
+	old = MemoryContextSwitchTo(scope->mcxt);
 	relation = make_relation(table);
 	scope->tables = lappend(scope->tables, relation);
+	MemoryContextSwitchTo(old);
 	return relation;
 }
 
@@ -241,7 +245,7 @@ find_form(void *arg, const SfmTranslateColumn *column)
 		return NULL;
 	if (origin->form == NULL)
 	{
-		origin->form = palloc0(sizeof(SfmDateForm));
+		origin->form = MemoryContextAllocZero(scope->mcxt, sizeof(SfmDateForm));
 		if (column->classes == SFM_CLASS_BIT(SFM_TEXT))
 			ask_shapes(scope, origin, origin->form);
 		else
@@ -282,13 +286,17 @@ find_json_kinds(void *arg, const SfmTranslateColumn *column, const char *path)
 	return kinds;
 }
 
-/* A scope over the plan's tables; views come in by sfm_scope_views(). */
+/*
+ * A scope over the plan's tables, in CurrentMemoryContext; views come in by
+ * sfm_scope_views().
+ */
 SfmTranslateScope *
 sfm_scope_create(SfmPlan *plan)
 {
 	SfmTranslateScope *scope = palloc0(sizeof(SfmTranslateScope));
 
 	scope->plan = plan;
+	scope->mcxt = CurrentMemoryContext;
 	scope->source.relation = find_relation;
 	scope->source.date_form = find_form;
 	scope->source.json_kinds = find_json_kinds;

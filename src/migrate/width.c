@@ -133,8 +133,10 @@ sfm_plan_check_width(SfmPlan *plan)
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
+		MemoryContext work = sfm_work_begin();
 
 		if (!table->exists)
 			check_table(plan, table);
+		sfm_work_end(work);
 	}
 }

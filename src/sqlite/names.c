@@ -282,8 +282,11 @@ with_suffix(const char *base, const char *suffix)
 {
 	int			room = NAMEDATALEN - 1 - (int) strlen(suffix);
 	int			len = clip(base, room);
+	char	   *result = palloc(len + strlen(suffix) + 1);
 
-	return psprintf("%.*s%s", len, base, suffix);
+	memcpy(result, base, len);
+	strcpy(result + len, suffix);
+	return result;
 }
 
 char *

@@ -4,26 +4,25 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
-
 #include "sfm_catalog.h"
 #include "sfm_sqlite.h"
 
 static char *
 quote_with(const char *text, char quote)
 {
-	StringInfoData buf;
+	char	   *quoted = palloc(2 * strlen(text) + 3);
+	char	   *p = quoted;
 
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, quote);
+	*p++ = quote;
 	for (; *text; text++)
 	{
 		if (*text == quote)
-			appendStringInfoChar(&buf, quote);
-		appendStringInfoChar(&buf, *text);
+			*p++ = quote;
+		*p++ = *text;
 	}
-	appendStringInfoChar(&buf, quote);
-	return buf.data;
+	*p++ = quote;
+	*p = '\0';
+	return quoted;
 }
 
 /* A name as SQLite identifier, always in double quotes; palloc'd. */
