@@ -359,6 +359,7 @@ extern SfmPlanColumn *sfm_plan_target_column(const SfmPlanTable *table, const ch
 extern SfmTypeRule *sfm_find_rule(List *rules, const SfmTable *table, const SfmColumn *column);
 extern MemoryContext sfm_work_begin(void);
 extern void sfm_work_end(MemoryContext work);
+extern int	sfm_store_memory(const SfmPlan *plan);
 extern char *sfm_keep(const SfmPlan *plan, const char *text);
 extern void sfm_add_note(SfmPlanTable *table, const char *sentence);
 #define sfm_note(table, ...) sfm_add_note(table, psprintf(__VA_ARGS__))
@@ -412,7 +413,8 @@ extern void sfm_orphans_line(StringInfo detail, int n, int64 orphans, const SfmP
 extern void sfm_raise_orphans(int n, const char *detail);
 
 /* keyset.c */
-extern SfmKeySet *sfm_keyset_create(const char *name, int ncolumns, char *const *names, const Oid *types);
+extern SfmKeySet *sfm_keyset_create(const char *name, int ncolumns, char *const *names, const Oid *types,
+									int memory);
 extern void sfm_keyset_put(SfmKeySet *set, const Datum *values, const bool *isnull);
 extern void sfm_keyset_finish(SfmKeySet *set);
 extern const char *sfm_keyset_name(const SfmKeySet *set);

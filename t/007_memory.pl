@@ -113,6 +113,19 @@ note(sprintf 'a table more takes %.0f kB, by hand %.0f kB, in a dry run %.0f kB'
 cmp_ok($each{''}, '<', $each{'by hand '} + 55, 'a table more takes less than 55 kB more than by hand');
 cmp_ok($each{'dry run '}, '<', 45, 'and less than 45 kB in a dry run');
 
+# The keys of many tables, which a dry run holds against their targets, share a memory
+# of eight times work_mem.
+my %keys;
+foreach my $n (10, 4_000)
+{
+	my $file = make_sqlite('PRAGMA synchronous = off;' . join('', map { "CREATE TABLE t$_ (id INTEGER PRIMARY KEY, k TEXT UNIQUE);"
+				  . " INSERT INTO t$_ SELECT value, 'the key, which is rather long, of row ' || value FROM generate_series(1, $n);" } 1 .. 50), "keys_$n.db");
+
+	$node->safe_psql($db, migrate_sql($file, "keys_$n") . '; TRUNCATE ' . join(',', map { "keys_$n.t$_" } 1 .. 50));
+	$keys{$n} = peak_private($node, $db, migrate_sql($file, "keys_$n", if_exists => "'append'", dry_run => 'true'), "50 tables with $n keys, dry run");
+}
+cmp_ok($keys{4_000}, '<', $keys{10} + 10 * 1024, 'the keys of many tables share their memory');
+
 # ---------------------------------------------------------------------- values
 
 my $mb = $ENV{SFM_LONG} ? 200 : 50;

@@ -13,7 +13,6 @@
 #include "access/tupdesc.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
@@ -25,6 +24,7 @@ struct SfmKeySet
 	char	   *name;
 	TupleDesc	desc;
 	Tuplestorestate *rows;
+	int			memory;			/* kB, for them */
 	EphemeralNamedRelation relation;
 };
 
@@ -51,10 +51,11 @@ hide(SfmKeySet *set)
 
 /*
  * An empty set in CurrentMemoryContext; its columns have these names and types.  The name
- * is an identifier that no other set of the SPI connection has.
+ * is an identifier that no other set of the SPI connection has.  Of its rows so many kB
+ * are kept in memory.
  */
 SfmKeySet *
-sfm_keyset_create(const char *name, int ncolumns, char *const *names, const Oid *types)
+sfm_keyset_create(const char *name, int ncolumns, char *const *names, const Oid *types, int memory)
 {
 	SfmKeySet  *set = palloc0(sizeof(SfmKeySet));
 
@@ -62,7 +63,8 @@ sfm_keyset_create(const char *name, int ncolumns, char *const *names, const Oid 
 	set->desc = CreateTemplateTupleDesc(ncolumns);
 	for (int i = 0; i < ncolumns; i++)
 		TupleDescInitEntry(set->desc, i + 1, names[i], types[i], -1, 0);
-	set->rows = tuplestore_begin_heap(false, false, work_mem);
+	set->memory = memory;
+	set->rows = tuplestore_begin_heap(false, false, memory);
 	set->relation = palloc0(sizeof(EphemeralNamedRelationData));
 	set->relation->md.name = set->name;
 	set->relation->md.reliddesc = InvalidOid;
@@ -133,7 +135,7 @@ sfm_keyset_remove(SfmKeySet *set, const char *condition)
 	receiver.pub.rShutdown = kept_nothing;
 	receiver.pub.rDestroy = kept_nothing;
 	receiver.pub.mydest = DestNone;
-	receiver.rows = tuplestore_begin_heap(false, false, work_mem);
+	receiver.rows = tuplestore_begin_heap(false, false, set->memory);
 	options.dest = (DestReceiver *) &receiver;
 	rc = SPI_execute_extended(psprintf("SELECT * FROM %s c WHERE (%s) IS NOT TRUE", sfm_keyset_name(set), condition),
 							  &options);

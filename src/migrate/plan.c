@@ -47,6 +47,19 @@ sfm_work_end(MemoryContext work)
 	MemoryContextDelete(work);
 }
 
+/*
+ * How many kB of rows may be in memory of one of those tuplestores of which each table
+ * may have one until the call ends.  All of them share eight times work_mem; what is more
+ * goes to temporary files.
+ */
+int
+sfm_store_memory(const SfmPlan *plan)
+{
+	int64		share = (int64) work_mem * 8 / Max(list_length(plan->tables), 1);
+
+	return (int) Min(Max(share, 64), work_mem);
+}
+
 /* A copy of a text that lasts as long as the plan; NULL for NULL. */
 char *
 sfm_keep(const SfmPlan *plan, const char *text)

@@ -146,7 +146,7 @@ table_rejects(SfmPlan *plan, SfmPlanTable *table)
 
 		/* Its temporary file must outlive the query that is running. */
 		CurrentResourceOwner = plan->resowner;
-		table->rejects = tuplestore_begin_heap(false, false, work_mem);
+		table->rejects = tuplestore_begin_heap(false, false, sfm_store_memory(plan));
 		CurrentResourceOwner = owner;
 		MemoryContextSwitchTo(old);
 	}

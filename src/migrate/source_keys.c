@@ -107,7 +107,8 @@ read_keys(SfmPlan *plan, SfmPlanTable *table)
 	for (int i = 0; i < table->ncolumns; i++)
 		if (table->columns[i].on_misfit == SFM_MISFITS_REJECT && !is_listed(wanted, table->columns[i].target))
 			add_column(&filler, &table->columns[i]);
-	filler.set = table->keys = sfm_keyset_create(psprintf("sqlite_keys_%d", table->number), filler.nset, names, types);
+	filler.set = table->keys = sfm_keyset_create(psprintf("sqlite_keys_%d", table->number), filler.nset, names, types,
+												  sfm_store_memory(plan));
 	(void) sfm_survey(plan->source->file, table->source, filler.ncolumns, filler.columns, put_row, &filler);
 	sfm_keyset_finish(filler.set);
 }

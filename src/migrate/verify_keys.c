@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -87,7 +88,7 @@ sfm_verify_keys_begin(const char *target, int ncolumns, char *const *names, cons
 		key_types[i] = types[keys->columns[i]].typid;
 		keys->convs[i] = sfm_conv_create(&type);
 	}
-	keys->set = sfm_keyset_create("sqlite_keys", n, key_names, key_types);
+	keys->set = sfm_keyset_create("sqlite_keys", n, key_names, key_types, work_mem);
 	keys->row_context = AllocSetContextCreate(CurrentMemoryContext, "keys of the source", ALLOCSET_DEFAULT_SIZES);
 	return keys;
 }
