@@ -23,6 +23,7 @@
 
 #include "access/heapam.h"
 #include "access/hio.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -58,6 +59,7 @@ typedef struct LoadReceiver
 	int			nslots;			/* allocated */
 	int			nused;
 	Size		bytes;
+	MemoryContext tuples;		/* of the batch */
 	MemoryContext batch;		/* for table_multi_insert(), which may leak */
 	int64		rows;
 } LoadReceiver;
@@ -80,6 +82,10 @@ load_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 	receiver->bistate = GetBulkInsertState();
 	receiver->ring = receiver->bistate->strategy;
 	receiver->bistate->strategy = NULL;
+	/* its first block, which a reset keeps, has room for a batch of small rows */
+	receiver->tuples = AllocSetContextCreate(CurrentMemoryContext, "SQLite load tuples",
+											 4 * BATCH_BYTES, 4 * BATCH_BYTES,
+											 ALLOCSET_DEFAULT_MAXSIZE);
 	receiver->batch = AllocSetContextCreate(CurrentMemoryContext, "SQLite load batch",
 											ALLOCSET_DEFAULT_SIZES);
 }
@@ -104,6 +110,7 @@ flush(LoadReceiver *receiver)
 	}
 	for (int i = 0; i < receiver->nused; i++)
 		ExecClearTuple(receiver->slots[i]);
+	MemoryContextReset(receiver->tuples);
 	receiver->rows += receiver->nused;
 	receiver->nused = 0;
 	receiver->bytes = 0;
@@ -130,16 +137,23 @@ load_receive(TupleTableSlot *slot, DestReceiver *self)
 {
 	LoadReceiver *receiver = (LoadReceiver *) self;
 	TupleTableSlot *buffered;
+	HeapTuple	tuple;
+	MemoryContext old;
 
 	slot_getallattrs(slot);
 	if (!meets_not_null(receiver, slot))
 		return true;
+	/* formed here: the scan's slot would form one of its own, and ExecCopySlot() copy that */
 	if (receiver->nused == receiver->nslots)
-		receiver->slots[receiver->nslots++] = table_slot_create(receiver->rel, NULL);
+		receiver->slots[receiver->nslots++] =
+			MakeSingleTupleTableSlot(RelationGetDescr(receiver->rel), &TTSOpsHeapTuple);
 	buffered = receiver->slots[receiver->nused++];
-	ExecCopySlot(buffered, slot);
+	old = MemoryContextSwitchTo(receiver->tuples);
+	tuple = heap_form_tuple(RelationGetDescr(receiver->rel), slot->tts_values, slot->tts_isnull);
+	MemoryContextSwitchTo(old);
+	ExecStoreHeapTuple(tuple, buffered, false);
 	buffered->tts_tableOid = receiver->relid;
-	receiver->bytes += ExecFetchSlotHeapTuple(buffered, false, NULL)->t_len;
+	receiver->bytes += tuple->t_len;
 	if (receiver->nused == BATCH_TUPLES || receiver->bytes >= BATCH_BYTES)
 		flush(receiver);
 	return true;
@@ -157,6 +171,7 @@ load_shutdown(DestReceiver *self)
 	FreeAccessStrategy(receiver->ring);
 	table_finish_bulk_insert(receiver->rel, receiver->options);
 	MemoryContextDelete(receiver->batch);
+	MemoryContextDelete(receiver->tuples);
 	/* The lock stays until the end of the transaction. */
 	table_close(receiver->rel, NoLock);
 }
