@@ -142,7 +142,7 @@ class Runner:
                         PGOPTIONS="-c search_path=%s -c client_min_messages=warning" % self.schema)
 
     def sqlite(self, sql):
-        return run(["sqlite3", "-batch", "-bail", "-nullvalue", "NULL", self.file], sql)
+        return run(["sqlite3", "-init", os.path.join(HERE, "lib", "sqlite3.init"), "-batch", "-bail", "-nullvalue", "NULL", self.file], sql)
 
     def psql(self, sql):
         return run(["psql", "-X", "-q", "-A", "-t", "-P", "null=NULL", "-v", "ON_ERROR_STOP=1",

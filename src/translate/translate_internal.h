@@ -186,6 +186,10 @@ extern bool sfm_tr_time_value(Cx *cx, const SfmExpr *expr, const Term *arg, bool
 							  SfmTimeValue *value);
 extern char *sfm_tr_milliseconds(const char *instant);
 
+/* digits.c: SQL for the digits of a double, r; as those of the SQLite in use */
+extern char *sfm_tr_rounded_size(const char *r, int digits);	/* numeric, for |r| under 10^(15 - digits) */
+extern char *sfm_tr_real_text(const char *r, char *volatility);	/* text; *volatility becomes the worse */
+
 /* function.c, format.c, aggregate.c, date.c, json.c */
 extern Term *sfm_tr_function(Cx *cx, const SfmExpr *expr);
 extern Term *sfm_tr_round(Cx *cx, const SfmExpr *expr, List *args);

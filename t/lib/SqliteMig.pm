@@ -81,7 +81,7 @@ sub sqlite
 	my ($file, $sql) = @_;
 	my ($out, $err) = ('', '');
 
-	IPC::Run::run([ 'sqlite3', '-batch', '-bail', $file ], \$sql, \$out, \$err)
+	IPC::Run::run([ 'sqlite3', '-init', dirname(__FILE__) . '/sqlite3.init', '-batch', '-bail', $file ], \$sql, \$out, \$err)
 	  or die "sqlite3: $err";
 	chomp $out;
 	return $out;
