@@ -161,7 +161,7 @@ real_text(Cx *cx, int offset, const Term *term, const char *r)
 {
 	Term	   *result = sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, NULL);
 
-	result->sql = sfm_tr_real_text(r, &result->volatility);
+	result->sql = sfm_tr_real_text(cx, r, &result->volatility);
 	return result;
 }
 

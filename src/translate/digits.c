@@ -135,13 +135,29 @@ text_of_17(const char *r)
 					r, r, r, r, r, r, number, number);
 }
 
+/*
+ * The same for numbers of which SQLite shows no more digits than the shortest text has:
+ * those of up to 13, of usual size.  Others are errors.
+ */
+static char *
+text_of_13(const char *r)
+{
+	return psprintf("(CASE WHEN %s = 0 THEN '0.0' WHEN abs(%s) >= 0.001 AND abs(%s) < 9e15"
+					" AND length(btrim(translate(split_part(abs(%s)::text, 'e', 1), '.', ''), '0')) <= 13"
+					" THEN regexp_replace((%s)::text::numeric::text, '^(-?[0-9]+)$', '\\1.0')"
+					" WHEN %s IS NOT NULL THEN (('more than 13 digits: ' || (%s)::text)::double precision)::text END)",
+					r, r, r, r, r, r, r);
+}
+
 /* See translate_internal.h. */
 char *
-sfm_tr_real_text(const char *r, char *volatility)
+sfm_tr_real_text(const Cx *cx, const char *r, char *volatility)
 {
 	if (sfm_sqlite_dialect()->real_digits == 15)
 		return text_of_15(r);
-	/* to_char() of a double counts as stable */
+	if (cx->immutable)
+		return text_of_13(r);
+	/* to_char() counts as stable */
 	*volatility = sfm_tr_worse(*volatility, 's');
 	return text_of_17(r);
 }
