@@ -204,9 +204,9 @@ const SfmSqliteDialect *
 sfm_sqlite_dialect(void)
 {
 	static const SfmSqliteDialect dialects[SHIM_DIALECTS] = {
-		{15, SFM_ROUND_NEAR_HALVES, false, false},
-		{15, SFM_ROUND_CUT_DIGITS, false, true},
-		{17, SFM_ROUND_18_DIGITS, true, true}
+		{15, SFM_ROUND_NEAR_HALVES, false, false, false},
+		{15, SFM_ROUND_CUT_DIGITS, false, true, true},
+		{17, SFM_ROUND_18_DIGITS, true, true, true}
 	};
 
 	return &dialects[shim_dialect];

@@ -127,6 +127,7 @@ typedef struct SfmSqliteDialect
 	SfmRounding rounding;		/* of round(x, n) and printf('%.nf') */
 	bool		cuts_seconds;	/* of a time that is read, .9991 seconds and more are .999 */
 	bool		json_valid_null;	/* json_valid(NULL) is NULL; else 0 */
+	bool		replace_gives_text; /* replace(x, '', y) is x as text; else x as it is */
 } SfmSqliteDialect;
 
 extern const SfmSqliteDialect *sfm_sqlite_dialect(void);	/* of the library in use; ereports when out of memory */

@@ -79,6 +79,10 @@ class Case:
         found = self.section(word)
         return found[1] if found else ""
 
+    def has_halves(self):
+        """Whether a raw text ends within a character of UTF-16."""
+        return any(len(line.split(" ")[0]) % 4 for line in self.text("raw").splitlines())
+
 
 WORDS = ("sqlite", "raw", "before", "settings", "encoding", "migrate", "types", "notes", "objects", "rows",
          "same", "error", "fails", "inspect", "not compared", "test")
@@ -338,6 +342,10 @@ def main():
         cases = [c for c in cases if int(only) in c.numbers]
     with tempfile.TemporaryDirectory() as folder:
         for number, case in enumerate(cases, 1):
+            if case.has_halves() and not utf16.keeps_halves():
+                print("ok %d # SKIP hazard %s: this SQLite writes no halves of characters" % (
+                    number, ", ".join(map(str, case.numbers))))
+                continue
             runner = Runner(case, number, folder)
             try:
                 runner.run()

@@ -58,6 +58,7 @@ sfm_sqlite_dialect(void)
 	/* with a modifier it computes, in milliseconds */
 	dialect.cuts_seconds = is_true(db, "time('00:00:00.9999', '+0 days') = '00:00:00'");
 	dialect.json_valid_null = is_true(db, "json_valid(NULL) IS NULL");
+	dialect.replace_gives_text = is_true(db, "typeof(replace(1, '', '')) = 'text'");
 	(void) sqlite3_close(db);
 	known = true;
 	return &dialect;
