@@ -171,6 +171,7 @@ int
 LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 {
 	shim_stack_base();
+	shim_dialect = size % SHIM_DIALECTS;
 	if (setjmp(shim_error) == 0)
 	{
 		char	   *sql = pnstrdup((const char *) data, size);

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
+#include "sfm_sqlite.h"
 #include "sfm_value.h"
 #include "translate_shim.h"
 
@@ -195,4 +196,18 @@ char *
 sfm_type_name(const SfmType *type)
 {
 	return psprintf("type%u", type->typid);
+}
+
+int			shim_dialect = 0;
+
+const SfmSqliteDialect *
+sfm_sqlite_dialect(void)
+{
+	static const SfmSqliteDialect dialects[SHIM_DIALECTS] = {
+		{15, SFM_ROUND_NEAR_HALVES, false, false, false},
+		{15, SFM_ROUND_CUT_DIGITS, false, true, true},
+		{17, SFM_ROUND_18_DIGITS, true, true, true}
+	};
+
+	return &dialects[shim_dialect];
 }

@@ -13,4 +13,8 @@ extern jmp_buf shim_error;
 /* Notes how deep the stack is now: check_stack_depth() counts from here. */
 extern void shim_stack_base(void);
 
+/* Which release of SQLite sfm_sqlite_dialect() tells of: the oldest is 0. */
+#define SHIM_DIALECTS 3
+extern int	shim_dialect;
+
 #endif							/* TRANSLATE_SHIM_H */

@@ -111,6 +111,27 @@ extern bool sfm_valid_utf8(const SfmValue *value);	/* and holds no NUL byte */
  */
 extern bool sfm_utf8_to_database(const char **text, int *len);
 
+/*
+ * dialect.c: what the releases of SQLite differ in when they evaluate an expression
+ */
+typedef enum SfmRounding
+{
+	SFM_ROUND_NEAR_HALVES,		/* up to 3.42: what is short of a half by 3e-16 is one */
+	SFM_ROUND_CUT_DIGITS,		/* up to 3.51: by the first 18 or 19 digits */
+	SFM_ROUND_18_DIGITS			/* by 18 rounded digits */
+} SfmRounding;
+
+typedef struct SfmSqliteDialect
+{
+	int			real_digits;	/* significant digits of a REAL as text: 15 or, from 3.53 on, 17 */
+	SfmRounding rounding;		/* of round(x, n) and printf('%.nf') */
+	bool		cuts_seconds;	/* of a time that is read, .9991 seconds and more are .999 */
+	bool		json_valid_null;	/* json_valid(NULL) is NULL; else 0 */
+	bool		replace_gives_text; /* replace(x, '', y) is x as text; else x as it is */
+} SfmSqliteDialect;
+
+extern const SfmSqliteDialect *sfm_sqlite_dialect(void);	/* of the library in use; ereports when out of memory */
+
 /* memory.c */
 extern void sfm_memory_init(void);				/* defines sqlite_fdw_mig.sqlite_memory */
 

@@ -74,7 +74,7 @@ make_samples()
 	for sql in "$ROOT"/samples/sql/*.sql; do
 		[ -e "$sql" ] || continue
 		name=${sql##*/}
-		as_server sqlite3 -batch -bail "$SAMPLE_DIR/${name%.sql}.db" <"$sql" >/dev/null ||
+		as_server sqlite3 -init "$WORK/src/t/lib/sqlite3.init" -batch -bail "$SAMPLE_DIR/${name%.sql}.db" <"$sql" >/dev/null ||
 			die "sqlite3 could not make a file of samples/sql/$name"
 	done
 }

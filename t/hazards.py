@@ -79,6 +79,10 @@ class Case:
         found = self.section(word)
         return found[1] if found else ""
 
+    def has_halves(self):
+        """Whether a raw text ends within a character of UTF-16."""
+        return any(len(line.split(" ")[0]) % 4 for line in self.text("raw").splitlines())
+
 
 WORDS = ("sqlite", "raw", "before", "settings", "encoding", "migrate", "types", "notes", "objects", "rows",
          "same", "error", "fails", "inspect", "not compared", "test")
@@ -142,7 +146,7 @@ class Runner:
                         PGOPTIONS="-c search_path=%s -c client_min_messages=warning" % self.schema)
 
     def sqlite(self, sql):
-        return run(["sqlite3", "-batch", "-bail", "-nullvalue", "NULL", self.file], sql)
+        return run(["sqlite3", "-init", os.path.join(HERE, "lib", "sqlite3.init"), "-batch", "-bail", "-nullvalue", "NULL", self.file], sql)
 
     def psql(self, sql):
         return run(["psql", "-X", "-q", "-A", "-t", "-P", "null=NULL", "-v", "ON_ERROR_STOP=1",
@@ -338,6 +342,10 @@ def main():
         cases = [c for c in cases if int(only) in c.numbers]
     with tempfile.TemporaryDirectory() as folder:
         for number, case in enumerate(cases, 1):
+            if case.has_halves() and not utf16.keeps_halves():
+                print("ok %d # SKIP hazard %s: this SQLite writes no halves of characters" % (
+                    number, ", ".join(map(str, case.numbers))))
+                continue
             runner = Runner(case, number, folder)
             try:
                 runner.run()

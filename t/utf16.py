@@ -23,3 +23,20 @@ def execute(path, sql, encoding, raw):
     lib.sqlite3_finalize(stmt)
     lib.sqlite3_close(handle)
     return code
+
+
+def keeps_halves():
+    """Whether this SQLite writes a text that ends within a character; newer ones cut it off."""
+    lib = ctypes.CDLL("libsqlite3.so.0")
+    handle, stmt = ctypes.c_void_p(), ctypes.c_void_p()
+    code = lib.sqlite3_open(b":memory:", ctypes.byref(handle)) \
+        or lib.sqlite3_exec(handle, b"PRAGMA encoding = 'UTF-16le'", None, None, None) \
+        or lib.sqlite3_prepare_v2(handle, b"SELECT length(CAST(?1 AS BLOB))", -1, ctypes.byref(stmt), None) \
+        or lib.sqlite3_bind_text64(stmt, 1, b"abc", ctypes.c_uint64(3), None, ENCODINGS["UTF-16le"]) \
+        or lib.sqlite3_step(stmt)
+    if code != 100:
+        raise RuntimeError("SQLite's result code is %d" % code)
+    size = lib.sqlite3_column_int(stmt, 0)
+    lib.sqlite3_finalize(stmt)
+    lib.sqlite3_close(handle)
+    return size == 3

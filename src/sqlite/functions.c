@@ -133,7 +133,10 @@ replace(sqlite3_context *context, int argc, sqlite3_value **argv)
 		return;
 	if (y[0] == '\0')
 	{
-		sqlite3_result_value(context, argv[0]);
+		if (sfm_sqlite_dialect()->replace_gives_text)
+			sqlite3_result_text64(context, (const char *) x, xlen, SQLITE_TRANSIENT, SQLITE_UTF8);
+		else
+			sqlite3_result_value(context, argv[0]);
 		return;
 	}
 	if (!text_argument(argv[2], &z, &zlen))
@@ -450,6 +453,7 @@ sfm_add_functions(SfmFile *file)
 		{"jsonb_patch", 2, refused, NULL},
 	};
 
+	(void) sfm_sqlite_dialect();	/* known from here on: a callback may not raise errors */
 	for (int i = 0; i < lengthof(functions); i++)
 	{
 		int			rc = sqlite3_create_function_v2(file->db, functions[i].name, functions[i].nargs,

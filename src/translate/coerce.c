@@ -155,35 +155,14 @@ sfm_tr_condition(Cx *cx, int offset, const Term *term)
 	}
 }
 
-/*
- * A REAL as SQLite prints it: 15 significant digits, as PostgreSQL's cast to numeric
- * rounds, at least one behind the point, an exponent from 1e15 on and below 1e-4.
- * Where a 16th digit, 5, is the last one the two may round in different ways; that is
- * an error where the number has few enough bits behind the point for an exact tie.
- */
+/* A REAL as SQLite prints it. */
 static Term *
 real_text(Cx *cx, int offset, const Term *term, const char *r)
 {
-	char	   *digits = psprintf("(%s)::numeric", r);
-	char	   *scaled = psprintf("%s * (CASE WHEN abs(%s) < 1 THEN 1048576 ELSE 32768 END)", r, r);
-	/* with an exponent: the digits without zeros around them, and where the first one stood */
-	char	   *plain = psprintf("abs(%s)::text", digits);
-	char	   *significant = psprintf("btrim(replace(%s, '.', ''), '0')", plain);
-	char	   *mantissa = psprintf("(CASE WHEN %s < 0 THEN '-' ELSE '' END) || left(%s, 1) || '.' || coalesce(nullif(substr(%s, 2), ''), '0')",
-									r, significant, significant);
-	char	   *large = psprintf("'e+' || (length(split_part(%s, '.', 1)) - 1)::text", plain);
-	char	   *zeros = psprintf("(length(split_part(%s, '.', 2)) - length(ltrim(split_part(%s, '.', 2), '0')) + 1)",
-								 plain, plain);
-	char	   *small = psprintf("'e-' || (CASE WHEN %s < 10 THEN '0' ELSE '' END) || %s::text", zeros, zeros);
-	char	   *sql = psprintf("(CASE WHEN %s = 0 THEN '0.0' WHEN %s = 'Infinity' THEN 'Inf' WHEN %s = '-Infinity' THEN '-Inf'"
-							   " WHEN abs(%s) < 1e15 AND (%s)::text ~ '5$' AND %s = trunc(%s)"
-							   " AND length(ltrim(translate((%s)::text, '-.', ''), '0')) = 16 THEN (('no 15 digits: ' || (%s)::text)::double precision)::text"
-							   " WHEN abs(%s) >= 0.0001 AND abs(%s) < 1e15 THEN regexp_replace(trim_scale(%s)::text, '^(-?[0-9]+)$', '\\1.0')"
-							   " WHEN abs(%s) < 1 THEN %s || %s ELSE %s || %s END)",
-							   r, r, r, r, r, scaled, scaled, r, r, digits, digits, digits, digits,
-							   mantissa, small, mantissa, large);
+	Term	   *result = sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, NULL);
 
-	return sfm_tr_derived(cx, offset, REP_TEXT, term, NULL, sql);
+	result->sql = sfm_tr_real_text(cx, r, &result->volatility);
+	return result;
 }
 
 /* A value as text, as || and LIKE take it. */

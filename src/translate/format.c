@@ -2,11 +2,9 @@
  * format.c
  *		round(), printf() and format(): numbers written with so many digits.
  *
- * SQLite rounds in printf()'s code, for round() as well, and this file knows how.
+ * SQLite rounds in printf()'s code, for round() as well: see digits.c.
  */
 #include "postgres.h"
-
-#include <math.h>
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -14,38 +12,8 @@
 #include "translate_internal.h"
 
 /*
- * A double of less than 2^52, not negative, as the numeric that it exactly is:
- * PostgreSQL's cast would round to 15 digits.  Its bits below the point are taken as
- * two integers and multiplied by 2^-50 and 2^-100, which numeric does exactly.
- */
-static char *
-exact_numeric(const char *a)
-{
-	const char *high = psprintf("((%s - trunc(%s)) * 1125899906842624)", a, a);
-
-	return psprintf("(trunc(%s)::bigint + trunc(%s)::bigint * 0.00000000000000088817841970012523233890533447265625"
-					" + ((%s - trunc(%s)) * 1125899906842624)::bigint * 0.0000000000000000000000000000007888609052210118054117285652827862296732064351090230047702789306640625)",
-					a, high, high, high);
-}
-
-/*
- * The size of a REAL under 10^(15 - digits), to that many decimals, as a numeric of just
- * so many: sqlite3_str_vappendf() up to 3.42 adds half a unit of the last place and
- * 3e-16 of the value, and cuts off.
- */
-static char *
-rounded_size(const char *r, int digits)
-{
-	/* the 3e-16 only where the digits are within a double's: precision + exponent / 3 < 15 */
-	double		limit = ldexp(1, 45 - 3 * digits);
-
-	return psprintf("trunc(%s * (CASE WHEN abs(%s) < %.17g THEN 1.0000000000000003 ELSE 1 END) + 0.5 * 1e-%d, %d)",
-					exact_numeric(psprintf("abs(%s)", r)), r, limit, digits, digits);
-}
-
-/*
- * round(x, n) is a REAL, rounded as above: halves, and what floating point meant as
- * halves, go away from zero.  Numbers that are round already stay; beyond 15 digits
+ * round(x, n) is a REAL, rounded as printf() rounds: halves, and what floating point
+ * meant as halves, go away from zero.  Numbers that are round already stay; beyond 15 digits
  * SQLite's outcome depends on its build, and an error is raised.
  */
 static char *
@@ -57,7 +25,7 @@ round_sql(const char *r, int digits)
 					" WHEN abs(%s) < 1e%d THEN sign(%s) * (%s)::double precision"
 					" WHEN %s IS NOT NULL THEN ('more digits than a double has: ' || (%s)::text)::double precision END)",
 					r, r, shortest, digits, shortest, shortest, r, r, 15 - digits, r,
-					rounded_size(r, digits), r, r);
+					sfm_tr_rounded_size(r, digits), r, r);
 }
 
 /* round(x), round(x, n) */
@@ -217,17 +185,19 @@ real_sql(Cx *cx, int offset, const Conversion *c, const Term *arg)
 	r = psprintf("coalesce(nullif(%s, 'NaN'), 0)", sfm_tr_real(cx, number));
 	size = psprintf("(CASE WHEN %s = trunc(%s) AND abs(%s) <= 9007199254740992 THEN round(abs(%s)::bigint::numeric, %d)::text"
 					" WHEN abs(%s) < 1e%d THEN %s::text ELSE (('more digits than a double has: ' || (%s)::text)::double precision)::text END)",
-					r, r, r, r, digits, r, 15 - digits, rounded_size(r, digits), r);
+					r, r, r, r, digits, r, 15 - digits, sfm_tr_rounded_size(r, digits), r);
 	return psprintf("(CASE WHEN abs(%s) = 'Infinity' THEN (CASE WHEN %s < 0 THEN '-Inf' ELSE '%sInf' END) ELSE %s END)",
 					r, r, c->plus ? "+" : "", signed_digits(c, r, size));
 }
 
 /* %s, %q, %Q, %w */
 static char *
-text_sql(Cx *cx, int offset, const Conversion *c, const Term *arg)
+text_sql(Cx *cx, int offset, const Conversion *c, const Term *arg, char *volatility)
 {
-	char	   *text = sfm_tr_text(cx, offset, arg, psprintf("%%%c", c->letter))->sql;
+	const Term *term = sfm_tr_text(cx, offset, arg, psprintf("%%%c", c->letter));
+	char	   *text = term->sql;
 
+	*volatility = sfm_tr_worse(*volatility, term->volatility);
 	/* a precision counts bytes, and may end within a character */
 	if (c->precision >= 0 || c->plus || c->zero || c->comma)
 		return NULL;
@@ -244,8 +214,9 @@ text_sql(Cx *cx, int offset, const Conversion *c, const Term *arg)
 	}
 }
 
+/* One conversion; *volatility becomes that of its text, where it is the worse. */
 static char *
-conversion_sql(Cx *cx, int offset, const Conversion *c, const Term *arg)
+conversion_sql(Cx *cx, int offset, const Conversion *c, const Term *arg, char *volatility)
 {
 	char	   *sql = NULL;
 
@@ -266,7 +237,7 @@ conversion_sql(Cx *cx, int offset, const Conversion *c, const Term *arg)
 		case 'q':
 		case 'Q':
 		case 'w':
-			sql = text_sql(cx, offset, c, arg);
+			sql = text_sql(cx, offset, c, arg, volatility);
 			break;
 		default:
 			break;
@@ -306,7 +277,7 @@ sfm_tr_printf(Cx *cx, const SfmExpr *expr, List *args)
 		}
 		p = read_conversion(p + 1, &c);
 		arg = next < list_length(args) ? list_nth(args, next++) : sfm_tr_null();
-		piece = p ? conversion_sql(cx, expr->offset, &c, arg) : NULL;
+		piece = p ? conversion_sql(cx, expr->offset, &c, arg, &result->volatility) : NULL;
 		if (piece == NULL)
 		{
 			int			length = p ? p - start : strlen(start);

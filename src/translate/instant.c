@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "sfm_catalog.h"
+#include "sfm_sqlite.h"
 #include "translate_internal.h"
 
 /* Parts of texts that SQLite reads: a date, a time of day, a zone. */
@@ -52,16 +53,19 @@ text_number(const char *t)
 }
 
 /*
- * An instant in whole milliseconds, as SQLite rounds when it computes with one: the
- * seconds, a double, times 1000, and a half (computeJD()).
+ * An instant that was read from a text in whole milliseconds, as SQLite rounds when it
+ * computes with one: the seconds, a double, times 1000, and a half (computeJD()).
  */
 char *
 sfm_tr_milliseconds(const char *instant)
 {
 	char	   *micros = psprintf("extract(microseconds FROM %s)::bigint", instant);
+	char	   *fraction = psprintf("(%s %% 1000000)::double precision / 1000000", micros);
 
-	return psprintf("(date_trunc('minute', %s) + trunc(((%s / 1000000)::double precision + (%s %% 1000000)::double precision / 1000000) * 1000 + 0.5)::bigint * '1 millisecond'::interval)",
-					instant, micros, micros);
+	if (sfm_sqlite_dialect()->cuts_seconds)
+		fraction = psprintf("least(%s, 0.999::double precision)", fraction);
+	return psprintf("(date_trunc('minute', %s) + trunc(((%s / 1000000)::double precision + %s) * 1000 + 0.5)::bigint * '1 millisecond'::interval)",
+					instant, micros, fraction);
 }
 
 /*
@@ -79,16 +83,18 @@ text_instant(const char *text)
 	char	   *day = psprintf("CASE WHEN %s ~ '^[0-9]{4}-' THEN left(%s, 10)::timestamp ELSE '2000-01-01'::timestamp END",
 							   t, text);
 	char	   *local = psprintf("((%s) + left(%s, 15)::interval)", day, time);
+	/* rounded up, the last instants are past the last that there is */
+	char	   *past = sfm_sqlite_dialect()->cuts_seconds ? pstrdup("") :
+		psprintf("WHEN %s ~ '^9999-12-31" UNTIL_TIME "23:59:59[.]999[5-9]' THEN NULL ", t);
 
-	return psprintf("(CASE WHEN %s ~ '^9999-12-31" UNTIL_TIME "23:59:59[.]999[5-9]' THEN NULL"
-					" WHEN %s ~ '^" TIME_PART "[\\t-\\r ]*[+-]' THEN ('a time with an offset: ' || %s)::timestamp"
+	return psprintf("(CASE %sWHEN %s ~ '^" TIME_PART "[\\t-\\r ]*[+-]' THEN ('a time with an offset: ' || %s)::timestamp"
 					" WHEN %s ~ '^(?:" DATE_PART UNTIL_TIME "|(?:" DATE_PART UNTIL_TIME ")?" TIME_PART ZONE_PART ")$'"
 					" THEN coalesce(%s - %s, %s)"
 					" WHEN lower(%s) = 'now' THEN " UTC_NOW
 					" WHEN %s ~ '^-" DATE_PART "' THEN ('a year before 1: ' || %s)::timestamp"
 					" WHEN %s ~ '^(?:" DATE_PART UNTIL_TIME ")?24:[0-5][0-9](?::[0-5][0-9]|" ZONE_PART "$)' THEN ('hour 24: ' || %s)::timestamp"
 					" WHEN %s ~ " SFM_TR_NUMBER " THEN %s END)",
-					t, t, text, t, sfm_tr_milliseconds(local), zone, local, t, t, text, t, text, t,
+					past, t, text, t, sfm_tr_milliseconds(local), zone, local, t, t, text, t, text, t,
 					julian_instant(text_number(t)));
 }
 

@@ -18,6 +18,7 @@
 
 #include "compat.h"
 #include "sfm_catalog.h"
+#include "sfm_sqlite.h"
 #include "translate_internal.h"
 
 static bool
@@ -322,20 +323,23 @@ sfm_tr_json_function(Cx *cx, const SfmExpr *expr, List *args)
 
 	if (sfm_names_equal(expr->text, "json_valid"))
 	{
+		bool		null = sfm_sqlite_dialect()->json_valid_null;
+
 		if (arg->rep == REP_NULL)
-			return sfm_tr_int_literal(0);
+			return null ? arg : sfm_tr_int_literal(0);
 		if (SFM_HAVE_IS_JSON && arg->rep == REP_TEXT)
 			return sfm_tr_derived(cx, expr->offset, REP_BOOL, arg, NULL,
-								  psprintf("coalesce(%s IS JSON, false)", arg->sql));
+								  psprintf(null ? "(%s IS JSON)" : "coalesce(%s IS JSON, false)", arg->sql));
 		if (!is_json(arg))
 		{
 			sfm_tr_fail(cx, expr->offset, "json_valid() of what is no json column");
 			return sfm_tr_null();
 		}
-		/* the type lets nothing else in; of NULL it is 0, up to SQLite 3.44 */
+		/* the type lets nothing else in */
 		result = sfm_tr_derived(cx, expr->offset, REP_BOOL, arg, NULL,
-								psprintf("(%s IS NOT NULL)", arg->sql));
+								psprintf(null ? "(%s IS NOT NULL OR NULL)" : "(%s IS NOT NULL)", arg->sql));
 		result->true_unless_null = arg->sql;
+		result->never_false = null;
 		return result;
 	}
 	if (arg->rep == REP_NULL)

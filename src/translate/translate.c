@@ -57,6 +57,7 @@ sfm_translate_value(const SfmTranslateSource *source, const SfmTranslateRelation
 	Term	   *term;
 
 	begin(&cx, source, table);
+	cx.immutable = immutable;
 	term = sfm_tr_expr(&cx, expr);
 	result->sql = cx.failed ? NULL : sfm_tr_as_type(&cx, expr->offset, term, type, affinity);
 	return finish(&cx, expr, term, immutable, result, error);

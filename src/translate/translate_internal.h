@@ -95,7 +95,7 @@ typedef struct Cx
 	const char *sql_text;
 	SfmTranslateError error;
 	bool		failed;
-	bool		immutable;
+	bool		immutable;		/* a generated column: rather an error for some values than a stable function */
 	Scope	   *scope;
 	List	   *ctes;			/* of Cte, innermost first */
 	int			naliases;
@@ -185,6 +185,10 @@ typedef struct SfmTimeValue
 extern bool sfm_tr_time_value(Cx *cx, const SfmExpr *expr, const Term *arg, bool unixepoch,
 							  SfmTimeValue *value);
 extern char *sfm_tr_milliseconds(const char *instant);
+
+/* digits.c: SQL for the digits of a double, r; as those of the SQLite in use */
+extern char *sfm_tr_rounded_size(const char *r, int digits);	/* numeric, for |r| under 10^(15 - digits) */
+extern char *sfm_tr_real_text(const Cx *cx, const char *r, char *volatility);	/* text; *volatility becomes the worse */
 
 /* function.c, format.c, aggregate.c, date.c, json.c */
 extern Term *sfm_tr_function(Cx *cx, const SfmExpr *expr);
