@@ -42,6 +42,8 @@
 /* As COPY has it (copyfrom.c): a batch ends at either of these. */
 #define BATCH_TUPLES 1000
 #define BATCH_BYTES 65535
+/* Has room for a batch of small rows. */
+#define BATCH_BLOCK (256 * 1024)
 
 typedef struct LoadReceiver
 {
@@ -82,10 +84,9 @@ load_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 	receiver->bistate = GetBulkInsertState();
 	receiver->ring = receiver->bistate->strategy;
 	receiver->bistate->strategy = NULL;
-	/* its first block, which a reset keeps, has room for a batch of small rows */
+	/* a reset keeps the first block */
 	receiver->tuples = AllocSetContextCreate(CurrentMemoryContext, "SQLite load tuples",
-											 4 * BATCH_BYTES, 4 * BATCH_BYTES,
-											 ALLOCSET_DEFAULT_MAXSIZE);
+											 BATCH_BLOCK, BATCH_BLOCK, ALLOCSET_DEFAULT_MAXSIZE);
 	receiver->batch = AllocSetContextCreate(CurrentMemoryContext, "SQLite load batch",
 											ALLOCSET_DEFAULT_SIZES);
 }
