@@ -324,7 +324,7 @@ check_logs()
 		[ ! -e "$log" ] || logs+=("$log")
 	done
 	[ ${#logs[@]} -gt 0 ] || return 0
-	! grep -E 'PANIC: |TRAP: |problem in alloc set|problem in slab|bad .* in alloc set|was terminated by signal [0-9]+' \
+	! grep -E 'PANIC: |TRAP: |: runtime error: |problem in alloc set|problem in slab|bad .* in alloc set|was terminated by signal [0-9]+' \
 		"${logs[@]}" | grep -v 'signal 9: Killed' >"$found" || status=1
 	result "no server crashed" "$status" "$found"
 }
