@@ -220,7 +220,9 @@ import sqlite3, sys, threading
 stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.readline(), stop.set())).start()
 db = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
-n = busy = 0
+n, busy = 1, 0
+db.execute("INSERT INTO keyed (v) VALUES ('added')")
+print("ready")
 while not stop.is_set():
     try:
         db.execute("INSERT INTO keyed (v) VALUES ('added')")
@@ -232,6 +234,8 @@ db.close()
 print("done", n, busy)
 PY
 		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err}, IPC::Run::timer(300));
+	# it has the -wal open: a file without one would be read without locks
+	$self->{run}->pump until $self->{out} =~ /ready/;
 	return $self;
 }
 

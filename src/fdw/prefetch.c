@@ -74,6 +74,9 @@ start_worker(SfmPrefetch *prefetch)
 	rows = shm_mq_create((char *) shared + SFM_ROWS_AT, SFM_ROW_QUEUE);
 	shm_mq_set_sender(requests, MyProc);
 	shm_mq_set_receiver(rows, MyProc);
+	/* before there is a worker: whatever fails from here on, it finds the queues detached */
+	prefetch->requests = shm_mq_attach(requests, prefetch->segment, NULL);
+	prefetch->rows = shm_mq_attach(rows, prefetch->segment, NULL);
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -94,8 +97,8 @@ start_worker(SfmPrefetch *prefetch)
 		dsm_detach(prefetch->segment);
 		return false;
 	}
-	prefetch->requests = shm_mq_attach(requests, prefetch->segment, prefetch->worker);
-	prefetch->rows = shm_mq_attach(rows, prefetch->segment, prefetch->worker);
+	shm_mq_set_handle(prefetch->requests, prefetch->worker);
+	shm_mq_set_handle(prefetch->rows, prefetch->worker);
 	on_dsm_detach(prefetch->segment, end_worker, PointerGetDatum(prefetch->worker));
 	return true;
 }
