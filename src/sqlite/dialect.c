@@ -9,11 +9,13 @@
 
 #include "sqlite_internal.h"
 
-/* Whether the library finds an expression true; what it does not know is false. */
+/*
+ * Whether a query's one value is true; what the library does not know is false.  Closes
+ * the database before it raises an error.
+ */
 static bool
-is_true(sqlite3 *db, const char *expression)
+is_true(sqlite3 *db, const char *sql)
 {
-	char	   *sql = psprintf("SELECT %s", expression);
 	sqlite3_stmt *stmt;
 	bool		result = false;
 	int			rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
@@ -24,7 +26,6 @@ is_true(sqlite3 *db, const char *expression)
 		result = rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) != 0;
 		(void) sqlite3_finalize(stmt);
 	}
-	pfree(sql);
 	if (rc != SQLITE_ROW && (rc & 0xff) != SQLITE_ERROR)
 	{
 		(void) sqlite3_close(db);
@@ -50,15 +51,15 @@ sfm_sqlite_dialect(void)
 		(void) sqlite3_close(db);
 		sfm_throw_open(":memory:", rc, NULL);
 	}
-	dialect.real_digits = is_true(db, "CAST(1.0 / 3 AS TEXT) = '0.333333333333333'") ? 15 : 17;
-	if (is_true(db, "printf('%.2f', 1.005) = '1.01'"))
+	dialect.real_digits = is_true(db, "SELECT CAST(1.0 / 3 AS TEXT) = '0.333333333333333'") ? 15 : 17;
+	if (is_true(db, "SELECT printf('%.2f', 1.005) = '1.01'"))
 		dialect.rounding = SFM_ROUND_NEAR_HALVES;
 	else
 		dialect.rounding = dialect.real_digits == 15 ? SFM_ROUND_CUT_DIGITS : SFM_ROUND_18_DIGITS;
 	/* with a modifier it computes, in milliseconds */
-	dialect.cuts_seconds = is_true(db, "time('00:00:00.9999', '+0 days') = '00:00:00'");
-	dialect.json_valid_null = is_true(db, "json_valid(NULL) IS NULL");
-	dialect.replace_gives_text = is_true(db, "typeof(replace(1, '', '')) = 'text'");
+	dialect.cuts_seconds = is_true(db, "SELECT time('00:00:00.9999', '+0 days') = '00:00:00'");
+	dialect.json_valid_null = is_true(db, "SELECT json_valid(NULL) IS NULL");
+	dialect.replace_gives_text = is_true(db, "SELECT typeof(replace(1, '', '')) = 'text'");
 	(void) sqlite3_close(db);
 	known = true;
 	return &dialect;
