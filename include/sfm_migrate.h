@@ -275,8 +275,6 @@ struct SfmPlanTable
 	int64		rejected_rows;
 	int64		fast_rows;
 	Tuplestorestate *rejects;	/* rows kept out, for rejected_row; NULL: none */
-	StringInfo	foreseen_rejects;	/* dry_run: ids of rows that will be kept out, as the
-									 * elements of a JSON array; NULL: none */
 	List	   *sequences;		/* that its columns own; sequences.c */
 	bool		has_sequence;
 	int64		sequence_value;
@@ -321,7 +319,6 @@ typedef struct SfmObject
 	SfmPlanTable *table;		/* NULL: a table that is not moved */
 	SfmPlanTable *parent;		/* foreign key */
 	const SfmForeignKey *fk;
-	int64		foreseen_orphans;	/* dry_run: that were counted already */
 	const SfmIndex *index;
 	char	   *condition;		/* check: what it says of a row */
 	const SfmConstraint *check; /* check: as parsed */
@@ -418,6 +415,8 @@ extern SfmKeySet *sfm_keyset_create(const char *name, int ncolumns, char *const 
 extern void sfm_keyset_put(SfmKeySet *set, const Datum *values, const bool *isnull);
 extern void sfm_keyset_finish(SfmKeySet *set);
 extern const char *sfm_keyset_name(const SfmKeySet *set);
+extern bool sfm_keyset_has_column(const SfmKeySet *set, const char *name);
+extern int64 sfm_keyset_count(const SfmKeySet *set, const char *condition);
 extern int64 sfm_keyset_remove(SfmKeySet *set, const char *condition);
 extern void sfm_keyset_drop(SfmKeySet *set);
 
@@ -431,9 +430,12 @@ extern void sfm_verify_keys_end(SfmVerifyKeys *keys);
 
 /* source_keys.c */
 extern void sfm_source_keys_read(SfmPlan *plan);
+extern void sfm_source_keys_add(SfmPlan *plan, SfmPlanTable *table, const Bitmapset *columns);
 extern void sfm_source_keys_drop(SfmPlan *plan);
 
 /* foretell.c: what the keys of existing targets will say */
+extern bool sfm_sees_parents(const SfmPlan *plan, SfmPlanTable *child, Oid parent,
+							 const char *parent_name, const char *key);
 extern void sfm_foretell(SfmPlan *plan);
 extern void sfm_keep_out(SfmPlan *plan);
 
@@ -599,8 +601,7 @@ extern char *sfm_check_query(const SfmPlan *plan, const SfmPlanTable *table);
 extern void sfm_check_before(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_verify_table(SfmPlan *plan, SfmPlanTable *table);
 
-/* orphans.c: what foreign keys would find, asked of the source */
-extern void sfm_foresee_reject(SfmPlanTable *table, const int64 *rowid, const SfmValue *values);
+/* orphans.c: what the foreign keys that are planned would find */
 extern void sfm_plan_orphans(SfmPlan *plan);
 
 /* keys.c: what the plan's keys and indexes serve */
@@ -636,7 +637,8 @@ extern void sfm_reject_write(SPIPlanPtr insert, int64 migration_id, SfmPlanTable
 							 const char *migrated_by);
 
 /* create.c: the objects' statements */
-extern char *sfm_orphan_condition(const SfmObject *object);
+extern char *sfm_orphan_condition(const SfmObject *object, List *parents);
+extern char *sfm_target_orphans(const SfmObject *object);
 extern void sfm_create_objects(SfmPlan *plan, SfmPhase phase);
 
 /* report.c */

@@ -1,5 +1,5 @@
-# What the keys of existing targets will say to the rows: dry_run says it in the words of
-# the run and touches nothing, and rows that on_orphan and on_misfit keep out stay out of
+# What the keys of existing targets, and those that are planned, will say to the rows:
+# dry_run says it in the words of the run and touches nothing, and rows that on_orphan and on_misfit keep out stay out of
 # an upsert and of tables whose keys stay in place.  verify() later finds the rows of such
 # a run among others.
 
@@ -217,6 +217,103 @@ is($node->safe_psql($db, 'SET ROLE loader; SELECT source_table, target_rows, rej
 		  . call('orphans', if_exists => "'append'", on_orphan => "'reject'") . ' ORDER BY 1'), "person|2|5|t\nteam|1|1|t",
 	'a role that does not own the tables keeps rows without a parent out as well');
 is($node->safe_psql($db, 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM app.person'), '1 10 12', 'the others are there');
+
+# ------------------------------------------------------------------ keys that are planned
+
+my $new = make_sqlite(<<'SQL', 'new.db');
+	CREATE TABLE grp (id INTEGER PRIMARY KEY, name TEXT);
+	INSERT INTO grp VALUES (1, 'a'), (2, 'b');
+	CREATE TABLE member (code TEXT PRIMARY KEY COLLATE NOCASE, grp INT REFERENCES grp, age INT) WITHOUT ROWID;
+	INSERT INTO member VALUES ('x', 1, 10), ('Y', 2, 'old'), ('z', 3, 30), ('w', 4, 'older'), ('v', NULL, 50), ('u', '', 60), ('t', '2', 70);
+	CREATE TABLE pet (id INTEGER PRIMARY KEY, owner TEXT REFERENCES member, weight REAL);
+	INSERT INTO pet VALUES (1, 'x', 1), (2, 'X', 2), (3, 'Y', 3), (4, 'z', 4), (5, 'v', 'much'), (6, NULL, 6), (7, 't', 7), (8, 'u', 8);
+	CREATE TABLE visit (rowid TEXT, oid TEXT, _rowid_ TEXT, pet INT REFERENCES pet, "who is" TEXT REFERENCES member);
+	INSERT INTO visit VALUES ('a', 'a', 'a', 1, 'x'), ('a', 'a', 'a', 1, 'x'), ('b', 'b', 'b', 3, 'x'), ('c', 'c', 'c', 7, 'Y'), ('d', 'd', 'd', 5, NULL);
+	CREATE TABLE node (id INTEGER PRIMARY KEY, up INT REFERENCES node, other INT REFERENCES grp, n INT);
+	INSERT INTO node VALUES (1, NULL, 1, 1), (2, 1, 1, 'two'), (3, 2, 1, 3), (4, 3, 1, 4), (5, 9, 9, 5), (6, 5, 1, 6), (7, 1, 2, 7), (8, 8, 7, 8), (9, 'none', 1, 9);
+	CREATE TABLE pair (a INT, b TEXT, PRIMARY KEY (a, b));
+	INSERT INTO pair VALUES (1, 'p'), (2, 'q');
+	CREATE TABLE half (id INTEGER PRIMARY KEY, a INT, b TEXT, FOREIGN KEY (a, b) REFERENCES pair);
+	INSERT INTO half VALUES (1, 1, 'p'), (2, 1, 'q'), (3, NULL, 'r'), (4, 2, NULL), (5, '2', 'q');
+SQL
+
+# What each table gets and loses, and how many rows each foreign key finds without a parent,
+# from a dry run and from the run, which must agree.
+sub planned
+{
+	my ($file, $title, %args) = @_;
+	my @both = map {
+		my $dry_run = $_;
+		$node->safe_psql($db, <<'END' . call_sql('migrate', $file, target_schema => "'new'", dry_run => $dry_run, %args) . ' ORDER BY 1')
+			SELECT source_table, target_rows, rejected_rows,
+			       (SELECT string_agg((regexp_match(n, '^Foreign key (.*?) to '))[1] || ' ' || (regexp_match(n, '(\d+) rows? without'))[1], ', ')
+			        FROM unnest(notes) n WHERE n ~ '^Foreign key .* without a parent')
+			FROM
+END
+	} 'true', 'false';
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($both[0], $both[1], "$title: the dry run says as many rows as the run");
+	$node->safe_psql($db, 'DROP SCHEMA new CASCADE') if !$args{if_exists};
+	return $both[0];
+}
+
+is(planned($new, 'rejected by misfits and keys', on_misfit => "'reject'", on_orphan => "'reject'"), <<'END' =~ s/\n\z//r, 'as counted by hand');
+grp|2|0|
+half|4|1|half_a_b_fkey 1
+member|3|4|member_grp_fkey 1
+node|2|7|node_up_fkey 2, node_other_fkey 1, node_up_fkey 2
+pair|2|0|
+pet|3|5|pet_owner_fkey 4
+visit|2|3|visit_pet_fkey 2, "visit_who is_fkey" 1
+END
+is(planned($new, 'misfits NULL', on_misfit => "'null'", on_orphan => "'reject'"), <<'END' =~ s/\n\z//r, 'as counted by hand');
+grp|2|0|
+half|4|1|half_a_b_fkey 1
+member|5|2|member_grp_fkey 2
+node|6|3|node_other_fkey 2, node_up_fkey 1
+pair|2|0|
+pet|6|2|pet_owner_fkey 2
+visit|5|0|
+END
+is(planned($new, 'widened', on_orphan => "'reject'"), <<'END' =~ s/\n\z//r, 'as counted by hand');
+grp|2|0|
+half|4|1|half_a_b_fkey 1
+member|4|3|member_grp_fkey 3
+node|5|4|node_up_fkey 1, node_other_fkey 2, node_up_fkey 1
+pair|2|0|
+pet|5|3|pet_owner_fkey 3
+visit|5|0|
+END
+is(planned($new, 'kept', on_misfit => "'null'"), <<'END' =~ s/\n\z//r, 'as counted by hand');
+grp|2|0|
+half|5|0|half_a_b_fkey 1
+member|7|0|member_grp_fkey 2
+node|9|0|node_other_fkey 2
+pair|2|0|
+pet|8|0|pet_owner_fkey 1
+visit|5|0|
+END
+is(planned($new, 'empty text as NULL', on_orphan => "'reject'", types => q('{"member.grp": {"empty_as_null": true}}'), include => "'{grp,member,pet}'"), <<'END' =~ s/\n\z//r, 'as counted by hand');
+grp|2|0|
+member|5|2|member_grp_fkey 2
+pet|6|2|pet_owner_fkey 2
+END
+
+# Parents that are there already, those of another type among them.
+$node->safe_psql($db, "CREATE SCHEMA new; CREATE TABLE new.grp (id bigint PRIMARY KEY, name text); INSERT INTO new.grp VALUES (3, 'c');"
+	. " CREATE TABLE new.pair (a text, b text, PRIMARY KEY (a, b))");
+is(planned($new, 'parents that are there', if_exists => "'append'", on_misfit => "'null'", on_orphan => "'reject'"), <<'END' =~ s/\n\z//r, 'as counted by hand');
+grp|2|0|
+half|5|0|
+member|6|1|member_grp_fkey 1
+node|6|3|node_other_fkey 2, node_up_fkey 1
+pair|2|0|
+pet|7|1|pet_owner_fkey 1
+visit|5|0|
+END
+is($node->safe_psql($db, "SELECT string_agg(status, ' ') FROM sqlite_mig.migration_object WHERE kind = 'foreign key' AND source_table = 'half' AND migration_id = (SELECT max(id) FROM sqlite_mig.migration)"),
+	'left_out', 'a key to a parent of another type is left out');
 
 # ------------------------------------------------------------------ more than work_mem
 

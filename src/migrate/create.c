@@ -8,29 +8,67 @@
  */
 #include "postgres.h"
 
+#include "parser/parse_oper.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "sfm_migrate.h"
 
-/* "c.a IS NOT NULL AND ...": rows of the child whose parent is missing. */
+/* The type of a column as the target has or gets it; InvalidOid: it has none. */
+static Oid
+target_type(const SfmPlanTable *table, const SfmPlanColumn *column)
+{
+	AttrNumber	number;
+
+	if (!table->exists)
+		return column->type.typid;
+	number = get_attnum(table->relid, column->target);
+	return number == InvalidAttrNumber ? InvalidOid : get_atttype(table->relid, number);
+}
+
+/*
+ * "c.a IS NOT NULL AND ...": rows of the child whose parent is in none of these
+ * relations, a list of char * as they stand behind FROM.  NULL: child and parent, which
+ * may be there already, cannot be compared, and the key cannot be made.
+ */
 char *
-sfm_orphan_condition(const SfmObject *object)
+sfm_orphan_condition(const SfmObject *object, List *parents)
 {
 	const SfmForeignKey *fk = object->fk;
-	int		   *parents = sfm_parent_columns(fk, object->parent->source);
+	int		   *numbers = sfm_parent_columns(fk, object->parent->source);
 	StringInfoData buf;
+	ListCell   *lc;
 
+	for (int i = 0; i < fk->ncolumns; i++)
+	{
+		Oid			type = target_type(object->parent, sfm_plan_column(object->parent, numbers[i]));
+
+		if (!OidIsValid(type) ||
+			!OidIsValid(compatible_oper_opid(list_make1(makeString("=")), type,
+											 sfm_plan_column(object->table, fk->columns[i])->type.typid, true)))
+			return NULL;
+	}
 	initStringInfo(&buf);
 	for (int i = 0; i < fk->ncolumns; i++)
 		appendStringInfo(&buf, "%sc.%s IS NOT NULL", i ? " AND " : "",
 						 quote_identifier(sfm_plan_column(object->table, fk->columns[i])->target));
-	appendStringInfo(&buf, " AND NOT EXISTS (SELECT FROM %s p WHERE ", object->parent->qualified);
-	for (int i = 0; i < fk->ncolumns; i++)
-		appendStringInfo(&buf, "%sp.%s = c.%s", i ? " AND " : "",
-						 quote_identifier(sfm_plan_column(object->parent, parents[i])->target),
-						 quote_identifier(sfm_plan_column(object->table, fk->columns[i])->target));
-	appendStringInfoChar(&buf, ')');
+	foreach(lc, parents)
+	{
+		appendStringInfo(&buf, " AND NOT EXISTS (SELECT FROM %s p WHERE ", (char *) lfirst(lc));
+		for (int i = 0; i < fk->ncolumns; i++)
+			appendStringInfo(&buf, "%sp.%s = c.%s", i ? " AND " : "",
+							 quote_identifier(sfm_plan_column(object->parent, numbers[i])->target),
+							 quote_identifier(sfm_plan_column(object->table, fk->columns[i])->target));
+		appendStringInfoChar(&buf, ')');
+	}
 	return buf.data;
+}
+
+/* Those among the child's rows in the target; NULL as above. */
+char *
+sfm_target_orphans(const SfmObject *object)
+{
+	return sfm_orphan_condition(object, list_make1(unconstify(char *, sfm_target_rows(object->parent))));
 }
 
 static void
@@ -39,7 +77,7 @@ make_not_valid(SfmPlan *plan, SfmObject *object, const char *message)
 	SfmPlanTable *table = object->table;
 	bool		isnull;
 	int64		orphans = sfm_query_int64(psprintf("SELECT count(*) FROM %s c WHERE %s",
-												   table->qualified, sfm_orphan_condition(object)),
+												   table->qualified, sfm_target_orphans(object)),
 										  &isnull);
 
 	if (plan->options->on_orphan == SFM_ORPHANS_ERROR)

@@ -58,12 +58,20 @@ has_columns(const SfmPlanTable *table, List *columns)
 	return true;
 }
 
-/* Whether the caller sees all rows that a foreign key finds, which looks with its owner's rights. */
-static bool
-sees_parents(const SfmTargetKey *key)
+/*
+ * Whether the caller sees all rows of a parent that a foreign key finds, which looks with
+ * its owner's rights; a dry run notes it where not.
+ */
+bool
+sfm_sees_parents(const SfmPlan *plan, SfmPlanTable *child, Oid parent, const char *parent_name, const char *key)
 {
-	return pg_class_aclcheck(key->parent, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(key->parent, InvalidOid, true) != RLS_ENABLED;
+	if (pg_class_aclcheck(parent, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(parent, InvalidOid, true) != RLS_ENABLED)
+		return true;
+	if (plan->options->dry_run)
+		sfm_note(child, "Whether rows have parents for foreign key %s cannot be said before: role %s does not see all rows of table %s.",
+				 key, quote_identifier(GetUserNameFromId(GetUserId(), false)), parent_name);
+	return false;
 }
 
 /* Where the parents are: rows of the target, unless it is emptied, and those that come. */
@@ -108,13 +116,8 @@ loaded_keys(const SfmPlan *plan)
 			loaded->stays = !key->can_go || !sfm_target_owned(table->relid);
 			if ((loaded->stays && !key->enforced) || !has_columns(table, key->columns))
 				continue;
-			if (!sees_parents(key))
-			{
-				if (plan->options->dry_run)
-					sfm_note(table, "Whether rows have parents for foreign key %s cannot be said before: role %s does not see all rows of table %s.",
-							 key->name, quote_identifier(GetUserNameFromId(GetUserId(), false)), key->parent_name);
+			if (!sfm_sees_parents(plan, table, key->parent, key->parent_name, key->name))
 				continue;
-			}
 			loaded->orphans = sfm_target_key_orphans(key, parents_of(plan, key));
 			result = lappend(result, loaded);
 		}
@@ -151,15 +154,6 @@ remove_orphans(List *keys)
 	} while (any);
 }
 
-static int64
-count_orphans(const LoadedKey *loaded)
-{
-	bool		isnull;
-
-	return sfm_query_int64(psprintf("SELECT count(*) FROM %s c WHERE %s", sfm_keyset_name(loaded->table->keys),
-									loaded->orphans), &isnull);
-}
-
 /* Rows without a parent, as the run would say it. */
 static void
 foretell_orphans(const SfmPlan *plan)
@@ -185,7 +179,7 @@ foretell_orphans(const SfmPlan *plan)
 			loaded->table->rejected_rows += loaded->removed;
 			continue;
 		}
-		orphans = count_orphans(loaded);
+		orphans = sfm_keyset_count(loaded->table->keys, loaded->orphans);
 		if (orphans == 0)
 			continue;
 		if (!takes_orphans(loaded) || plan->options->on_orphan == SFM_ORPHANS_ERROR)

@@ -117,15 +117,32 @@ kept_receive(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
+/* Whether it has a column of this name. */
+bool
+sfm_keyset_has_column(const SfmKeySet *set, const char *name)
+{
+	for (int i = 0; i < set->desc->natts; i++)
+		if (strcmp(NameStr(TupleDescAttr(set->desc, i)->attname), name) == 0)
+			return true;
+	return false;
+}
+
+/* How many of its rows "c" fulfil a condition. */
+int64
+sfm_keyset_count(const SfmKeySet *set, const char *condition)
+{
+	bool		isnull;
+
+	return sfm_query_int64(psprintf("SELECT count(*) FROM %s c WHERE %s", sfm_keyset_name(set), condition), &isnull);
+}
+
 /* Takes the rows "c" out that fulfil a condition; returns their number. */
 int64
 sfm_keyset_remove(SfmKeySet *set, const char *condition)
 {
 	KeptReceiver receiver = {0};
 	SPIExecuteOptions options = {0};
-	bool		isnull;
-	int64		removed = sfm_query_int64(psprintf("SELECT count(*) FROM %s c WHERE %s", sfm_keyset_name(set),
-												   condition), &isnull);
+	int64		removed = sfm_keyset_count(set, condition);
 	int			rc;
 
 	if (removed == 0)

@@ -444,12 +444,16 @@ sfm_reject_orphans(SfmPlan *plan)
 		foreach(lc, plan->objects)
 		{
 			SfmObject  *object = lfirst(lc);
+			char	   *orphans;
 			int64		rows;
 
 			if (object->phase != SFM_PHASE_FOREIGN_KEY || object->target_sql == NULL ||
 				!object->table->loaded)
 				continue;
-			rows = sfm_reject_rows(plan, object->table, sfm_orphan_condition(object),
+			orphans = sfm_target_orphans(object);
+			if (orphans == NULL)
+				continue;
+			rows = sfm_reject_rows(plan, object->table, orphans,
 								   psprintf("foreign key %s: no parent in table %s", object->constraint,
 											sfm_name_to_server(object->parent->source->name)));
 			if (rows == 0)

@@ -283,6 +283,7 @@ sfm_script(FunctionCallInfo fcinfo)
 	sfm_plan_orphans(plan);
 	put_all(&script, plan);
 
+	sfm_source_keys_drop(plan);
 	sfm_source_close(source);
 	SPI_finish();
 	AtEOXact_GUC(true, level);

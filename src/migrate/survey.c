@@ -29,10 +29,7 @@ count_rejects(void *arg, const int64 *rowid, const SfmValue *values)
 		if (counter->table->columns[i].on_misfit == SFM_MISFITS_REJECT)
 			misfits += counter->columns[i].misfits.n;
 	if (misfits > counter->misfits)
-	{
 		counter->rows++;
-		sfm_foresee_reject(counter->table, rowid, values);
-	}
 	counter->misfits = misfits;
 	if (counter->row)
 		counter->row(counter->arg, rowid, values);
