@@ -554,7 +554,6 @@ extern char *sfm_ddl_source_column(const SfmPlanColumn *column, const char *pref
 extern char *sfm_ddl_source_rows(const SfmPlanTable *table);
 extern char *sfm_ddl_select(const SfmPlanTable *table);
 extern char *sfm_ddl_insert(const SfmPlan *plan, const SfmPlanTable *table);
-extern char *sfm_ddl_column_list(const SfmPlanTable *table);
 extern char *sfm_ddl_restart(const SfmPlan *plan, const SfmPlanTable *table, int64 next);
 extern char *sfm_ddl_owner(const SfmPlan *plan, const SfmPlanTable *table);
 
@@ -597,7 +596,6 @@ extern SfmTargetSum *sfm_check_parallel(const SfmPlanTable *table, const SfmType
 										int nworkers);
 extern char *sfm_check_columns(const SfmPlanTable *table);
 extern char *sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table);
-extern char *sfm_check_query(const SfmPlan *plan, const SfmPlanTable *table);
 extern void sfm_check_before(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_verify_table(SfmPlan *plan, SfmPlanTable *table);
 
@@ -654,7 +652,6 @@ extern int64 sfm_history_write(SfmPlan *plan);
 extern void sfm_exec(const char *sql);
 #define sfm_execf(...) sfm_exec(psprintf(__VA_ARGS__))	/* the same, formatted */
 extern ErrorData *sfm_subtransaction(bool (*work) (void *arg), void *arg);
-extern void sfm_in_subtransaction(bool (*work) (void *arg), void *arg);
 extern bool sfm_try(bool (*work) (void *arg), void *arg);
 extern bool sfm_try_work(bool (*work) (void *arg), void *arg, char **message);
 extern bool sfm_try_exec(const char *sql, int *sqlstate, char **message);

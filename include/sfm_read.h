@@ -37,9 +37,6 @@ typedef struct SfmDecimalText
  */
 extern bool sfm_read_decimal(const char *text, int len, SfmDecimalText *decimal);
 
-/* The same number, however it is spelled.  Exact up to 18 digits; false beyond. */
-extern bool sfm_decimals_equal(const SfmDecimalText *a, const SfmDecimalText *b);
-
 typedef enum SfmReadInteger
 {
 	SFM_READ_INTEGER_OK,

@@ -83,7 +83,6 @@ extern int64 sfm_file_data_version(SfmFile *file);	/* changes when another conne
 extern const SfmFileIdentity *sfm_file_identity(const SfmFile *file);	/* as it was when opened */
 extern bool sfm_file_replaced(const SfmFile *file);	/* another file now has that path */
 extern void sfm_file_check_unchanged(SfmFile *file);	/* ereports if an immutable source changed */
-extern const char *sfm_file_encoding(SfmFile *file);	/* "UTF-8", "UTF-16le", "UTF-16be" */
 extern int64 sfm_file_schema_version(SfmFile *file);
 extern const char *sfm_file_note(const SfmFile *file);	/* how it is read (immutable, private copy), or NULL */
 extern const char *sfm_sqlite_version(void);
@@ -92,7 +91,6 @@ extern const char *sfm_sqlite_version(void);
 extern SfmStmt *sfm_prepare(SfmFile *file, const char *sql, const char *table); /* table: for messages, may be NULL */
 extern void sfm_bind_null(SfmStmt *stmt, int n);	/* n counts from 1 */
 extern void sfm_bind_int64(SfmStmt *stmt, int n, int64 value);
-extern void sfm_bind_double(SfmStmt *stmt, int n, double value);
 extern void sfm_bind_text(SfmStmt *stmt, int n, const char *utf8, int len);	/* copied */
 extern bool sfm_step(SfmStmt *stmt);				/* true: a row is there; checks for interrupts */
 extern void sfm_reset(SfmStmt *stmt);

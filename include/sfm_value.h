@@ -206,7 +206,6 @@ extern SfmType sfm_widen(const SfmType *planned, const SfmSeen *seen,
  * whether a uuid column holds blobs (without it, none are assumed).
  * empty_as_null is set when it is in both; the caller keeps each column's own.
  */
-extern SfmType sfm_unify(const SfmType *a, const SfmType *b);
 extern SfmType sfm_unify_seen(const SfmType *a, const SfmSeen *a_seen,
 							  const SfmType *b, const SfmSeen *b_seen);
 

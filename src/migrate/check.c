@@ -183,8 +183,8 @@ sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table)
 }
 
 /* The query that reads them back. */
-char *
-sfm_check_query(const SfmPlan *plan, const SfmPlanTable *table)
+static char *
+check_query(const SfmPlan *plan, const SfmPlanTable *table)
 {
 	if (sfm_is_upsert(plan, table))
 		return sfm_upsert_rows(table);
@@ -205,7 +205,7 @@ column_types(const SfmPlanTable *table)
 void
 sfm_check_before(SfmPlan *plan, SfmPlanTable *table)
 {
-	table->target_before = sfm_target_sum(sfm_check_query(plan, table), table->ncolumns,
+	table->target_before = sfm_target_sum(check_query(plan, table), table->ncolumns,
 										  column_types(table))->checksum;
 }
 
@@ -217,7 +217,7 @@ sum_target(SfmPlan *plan, SfmPlanTable *table)
 	const SfmType *types = column_types(table);
 	int			nworkers = sfm_check_workers(table, types);
 	SfmTargetSum *sum = nworkers > 0 ? sfm_check_parallel(table, types, nworkers) :
-		sfm_target_sum(sfm_check_query(plan, table), table->ncolumns, types);
+		sfm_target_sum(check_query(plan, table), table->ncolumns, types);
 
 	table->target_sum = sum->checksum;
 	for (int i = 0; i < table->ncolumns; i++)

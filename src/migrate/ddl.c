@@ -196,8 +196,8 @@ sfm_ddl_create_server(const SfmPlan *plan)
 }
 
 /* The columns that are inserted, quoted and separated. */
-char *
-sfm_ddl_column_list(const SfmPlanTable *table)
+static char *
+column_list(const SfmPlanTable *table)
 {
 	StringInfoData buf;
 
@@ -254,7 +254,7 @@ sfm_ddl_select(const SfmPlanTable *table)
 		return buf.data;
 	}
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "SELECT %s FROM %s", sfm_ddl_column_list(table), sfm_ddl_source_rows(table));
+	appendStringInfo(&buf, "SELECT %s FROM %s", column_list(table), sfm_ddl_source_rows(table));
 	foreach(lc, table->kept_out)
 		appendStringInfo(&buf, " %s (%s) IS NOT TRUE", lc == list_head(table->kept_out) ? "WHERE" : "AND",
 						 ((SfmKeptOut *) lfirst(lc))->condition);
@@ -265,7 +265,7 @@ sfm_ddl_select(const SfmPlanTable *table)
 char *
 sfm_ddl_insert(const SfmPlan *plan, const SfmPlanTable *table)
 {
-	return psprintf("INSERT INTO %s (%s)%s %s%s", table->qualified, sfm_ddl_column_list(table),
+	return psprintf("INSERT INTO %s (%s)%s %s%s", table->qualified, column_list(table),
 					table->always_identity ? " OVERRIDING SYSTEM VALUE" : "",
 					sfm_ddl_select(table),
 					sfm_is_upsert(plan, table) ? sfm_upsert_clause(table) : "");

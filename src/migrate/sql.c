@@ -94,16 +94,6 @@ sfm_subtransaction(bool (*work) (void *arg), void *arg)
 	return error;
 }
 
-/* The same, errors raised. */
-void
-sfm_in_subtransaction(bool (*work) (void *arg), void *arg)
-{
-	ErrorData  *error = sfm_subtransaction(work, arg);
-
-	if (error)
-		ReThrowError(error);
-}
-
 static bool
 try_work(bool (*work) (void *arg), void *arg, int *sqlstate, char **message)
 {

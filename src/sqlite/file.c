@@ -446,13 +446,6 @@ sfm_file_check_unchanged(SfmFile *file)
 			 errhint("Run the command again.")));
 }
 
-/* "UTF-8", "UTF-16le" or "UTF-16be". */
-const char *
-sfm_file_encoding(SfmFile *file)
-{
-	return file->encoding;
-}
-
 /* What a PRAGMA answers with one integer. */
 static int64
 pragma_int64(SfmFile *file, const char *sql)

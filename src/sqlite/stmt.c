@@ -110,12 +110,6 @@ sfm_bind_int64(SfmStmt *stmt, int n, int64 value)
 	check_bind(stmt, sqlite3_bind_int64(stmt->stmt, n, value));
 }
 
-void
-sfm_bind_double(SfmStmt *stmt, int n, double value)
-{
-	check_bind(stmt, sqlite3_bind_double(stmt->stmt, n, value));
-}
-
 /* utf8 is copied; len in bytes. */
 void
 sfm_bind_text(SfmStmt *stmt, int n, const char *utf8, int len)

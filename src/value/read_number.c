@@ -131,24 +131,6 @@ sfm_read_decimal(const char *text, int len, SfmDecimalText *decimal)
 	return true;
 }
 
-bool
-sfm_decimals_equal(const SfmDecimalText *a, const SfmDecimalText *b)
-{
-	int64		x = a->mantissa;
-	int64		y = b->mantissa;
-
-	if (a->zero || b->zero)
-		return a->zero && b->zero;
-	if (!a->small || !b->small || a->negative != b->negative ||
-		a->min_scale != b->min_scale)
-		return false;
-	while (x % 10 == 0)
-		x /= 10;
-	while (y % 10 == 0)
-		y /= 10;
-	return x == y;
-}
-
 SfmReadInteger
 sfm_read_integer(const char *text, int len, int64 *value, bool *canonical)
 {

@@ -522,9 +522,3 @@ sfm_unify_seen(const SfmType *a, const SfmSeen *a_seen,
 	type.empty_as_null = a->empty_as_null && b->empty_as_null;
 	return type;
 }
-
-SfmType
-sfm_unify(const SfmType *a, const SfmType *b)
-{
-	return sfm_unify_seen(a, NULL, b, NULL);
-}
