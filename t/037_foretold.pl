@@ -300,6 +300,10 @@ member|5|2|member_grp_fkey 2
 pet|6|2|pet_owner_fkey 2
 END
 
+# Keys that are equal by their type's own operator.
+is(planned($new, 'citext', on_misfit => "'null'", on_orphan => "'reject'", types => q('{"member.code": "public.citext", "pet.owner": "public.citext"}'), include => "'{grp,member,pet}'"),
+	"grp|2|0|\nmember|5|2|member_grp_fkey 2\npet|7|1|pet_owner_fkey 1", 'x is the parent of X');
+
 # Parents that are there already, those of another type among them.
 $node->safe_psql($db, "CREATE SCHEMA new; CREATE TABLE new.grp (id bigint PRIMARY KEY, name text); INSERT INTO new.grp VALUES (3, 'c');"
 	. " CREATE TABLE new.pair (a text, b text, PRIMARY KEY (a, b))");

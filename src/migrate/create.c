@@ -8,9 +8,13 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_operator.h"
 #include "parser/parse_oper.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "sfm_migrate.h"
 
@@ -27,6 +31,33 @@ target_type(const SfmPlanTable *table, const SfmPlanColumn *column)
 }
 
 /*
+ * The operator by which a foreign key compares a parent's column with a child's, as it
+ * stands in an expression; NULL: there is none.  Where both have one type it is that
+ * type's own, which the search_path need not find, as with citext.
+ */
+static char *
+key_operator(Oid parent, Oid child)
+{
+	Oid			oid = InvalidOid;
+	HeapTuple	tuple;
+	Form_pg_operator form;
+	char	   *result;
+
+	if (OidIsValid(parent))
+		oid = parent == child ? lookup_type_cache(parent, TYPECACHE_EQ_OPR)->eq_opr :
+			compatible_oper_opid(list_make1(makeString("=")), parent, child, true);
+	if (!OidIsValid(oid))
+		return NULL;
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", oid);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
  * "c.a IS NOT NULL AND ...": rows of the child whose parent is in none of these
  * relations, a list of char * as they stand behind FROM.  NULL: child and parent, which
  * may be there already, cannot be compared, and the key cannot be made.
@@ -36,32 +67,27 @@ sfm_orphan_condition(const SfmObject *object, List *parents)
 {
 	const SfmForeignKey *fk = object->fk;
 	int		   *numbers = sfm_parent_columns(fk, object->parent->source);
-	StringInfoData buf;
+	StringInfoData not_null;
+	StringInfoData match;
 	ListCell   *lc;
 
+	initStringInfo(&not_null);
+	initStringInfo(&match);
 	for (int i = 0; i < fk->ncolumns; i++)
 	{
-		Oid			type = target_type(object->parent, sfm_plan_column(object->parent, numbers[i]));
+		const SfmPlanColumn *child = sfm_plan_column(object->table, fk->columns[i]);
+		const SfmPlanColumn *parent = sfm_plan_column(object->parent, numbers[i]);
+		char	   *equals = key_operator(target_type(object->parent, parent), child->type.typid);
 
-		if (!OidIsValid(type) ||
-			!OidIsValid(compatible_oper_opid(list_make1(makeString("=")), type,
-											 sfm_plan_column(object->table, fk->columns[i])->type.typid, true)))
+		if (equals == NULL)
 			return NULL;
+		appendStringInfo(&not_null, "%sc.%s IS NOT NULL", i ? " AND " : "", quote_identifier(child->target));
+		appendStringInfo(&match, "%sp.%s %s c.%s", i ? " AND " : "", quote_identifier(parent->target), equals,
+						 quote_identifier(child->target));
 	}
-	initStringInfo(&buf);
-	for (int i = 0; i < fk->ncolumns; i++)
-		appendStringInfo(&buf, "%sc.%s IS NOT NULL", i ? " AND " : "",
-						 quote_identifier(sfm_plan_column(object->table, fk->columns[i])->target));
 	foreach(lc, parents)
-	{
-		appendStringInfo(&buf, " AND NOT EXISTS (SELECT FROM %s p WHERE ", (char *) lfirst(lc));
-		for (int i = 0; i < fk->ncolumns; i++)
-			appendStringInfo(&buf, "%sp.%s = c.%s", i ? " AND " : "",
-							 quote_identifier(sfm_plan_column(object->parent, numbers[i])->target),
-							 quote_identifier(sfm_plan_column(object->table, fk->columns[i])->target));
-		appendStringInfoChar(&buf, ')');
-	}
-	return buf.data;
+		appendStringInfo(&not_null, " AND NOT EXISTS (SELECT FROM %s p WHERE %s)", (char *) lfirst(lc), match.data);
+	return not_null.data;
 }
 
 /* Those among the child's rows in the target; NULL as above. */
