@@ -100,12 +100,13 @@ sub clean
 			. " AND pid IN (SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend')"), '0', "$title: no lock");
 	is($node->safe_psql($db, 'SELECT count(*) FROM sqlite_mig.progress'), '0', "$title: no run is shown");
 	is($node->safe_psql($db, "SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ 'parallel'"), '0', "$title: no worker");
+	my $segments = $session && !$session->{gone} ? $session->{segments} : $segments_before;
 	# a reader that was told to end may need a moment, and has no row in that view
-	for (my $i = 0; $i < 100 && segments() ne $segments_before; $i++)
+	for (my $i = 0; $i < 100 && segments() ne $segments; $i++)
 	{
 		sleep 0.1;
 	}
-	is(segments(), $segments_before, "$title: no shared memory");
+	is(segments(), $segments, "$title: no shared memory");
 	is(file_locks($file), '', "$title: no lock on the file");
 	if ($session && !$session->{gone})
 	{
@@ -123,11 +124,15 @@ sub clean
 	return;
 }
 
+# One that has had parallel workers, and a type of record besides: PostgreSQL keeps segments
+# for them as long as it lives.
 sub new_session
 {
 	my $session = SqliteMig::Session->new($node, $db);
 
-	$session->query('SET client_min_messages = warning;');
+	$session->query('SET client_min_messages = warning; SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;'
+		  . ' SELECT count(*) FROM pg_attribute; SELECT ROW(oid, relname) FROM pg_class LIMIT 1; RESET min_parallel_table_scan_size; RESET parallel_setup_cost; RESET parallel_tuple_cost;');
+	$session->{segments} = segments();
 	return $session;
 }
 
@@ -168,7 +173,7 @@ foreach my $way ('cancel', 'terminate')
 
 		next if $err eq '';		# it was over before
 		like($err, $way eq 'cancel' ? qr/57014: canceling statement/ : qr/57P01: terminating connection/, "$way while $phase");
-		cmp_ok($took, '<', 1.5, "$way while $phase: at once");
+		cmp_ok($took, '<', 5, "$way while $phase: at once");
 		$seen{$phase}++;
 		clean("$way while $phase", $session);
 		$session->close;
@@ -288,7 +293,7 @@ SQL
 
 	like(($session->query("SET temp_file_limit = '200kB'; SET work_mem = '64kB'; SELECT count(*) FROM "
 				. call_sql('migrate', $dirty, on_misfit => "'reject'") . ';'))[1],
-		qr/53400: temporary file size exceeds temp_file_limit/, 'temp_file_limit: rejected rows that spill');
+		qr/53400: temporary file size exceeds "?temp_file_limit/, 'temp_file_limit: rejected rows that spill');
 	clean('temp_file_limit', $session);
 	like(($session->query("SET temp_file_limit = '1MB'; SELECT count(*) FROM " . call_sql('migrate', $aside) . ';'))[1],
 		qr/53400: .*temp_file_limit/, 'temp_file_limit: a private copy');
@@ -312,9 +317,6 @@ SKIP:
 	skip 'a sanitizer takes more memory than can be limited', 1 if $ENV{SFM_SANITIZED};
 	skip 'no prlimit program', 1 if system("prlimit --pid $pid --as >/dev/null 2>&1") != 0;
 	is(join('', $session->query($statement)), 't', 'a call that needs much memory');
-	# PostgreSQL keeps one for as long as a session lives that has had parallel workers
-	my $segments_without = $segments_before;
-	$segments_before = segments();
 	my ($now) = slurp_file("/proc/$pid/statm") =~ /^(\d+)/;
 	for (my $more = 4;; $more += $ENV{SFM_LONG} ? 1 : 12)
 	{
@@ -333,7 +335,6 @@ SKIP:
 	note("$_: $said{$_}") foreach sort keys %said;
 	clean('out of memory', $session);
 	$session->close;
-	$segments_before = $segments_without;
 }
 
 SKIP:

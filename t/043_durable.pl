@@ -33,8 +33,8 @@ sub content
 {
 	my ($node, $db, $schema) = @_;
 
-	return $node->safe_psql($db, join ' UNION ALL ', map {
-		"SELECT '$_', count(*), md5(string_agg(md5(t::text), '' ORDER BY t::text COLLATE \"C\")) FROM $schema.$_ t" } sort keys %tables)
+	return $node->safe_psql($db, join(' UNION ALL ', map {
+		"SELECT '$_', count(*), md5(string_agg(md5(t::text), '' ORDER BY t::text COLLATE \"C\")) FROM $schema.$_ t" } sort keys %tables) . ' ORDER BY 1')
 	  . "\n" . $node->safe_psql($db, "SELECT conrelid::regclass, conname, contype, convalidated FROM pg_constraint WHERE connamespace = '$schema'::regnamespace ORDER BY 1::text, 2");
 }
 
