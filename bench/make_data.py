@@ -100,10 +100,11 @@ def make_app(db, rnd, scale):
         if t >= 3:
             db.execute("CREATE INDEX %s_root ON %s (root_id)" % (name, name))
             db.execute("CREATE INDEX %s_previous ON %s (previous_id)" % (name, name))
-        db.execute("CREATE INDEX %s_created ON %s (created_at DESC)" % (name, name))
+        if t % 3 == 0:
+            db.execute("CREATE INDEX %s_created ON %s (created_at DESC)" % (name, name))
         db.executemany(
             "INSERT INTO %s VALUES (%s)" % (name, ",".join("?" * len(columns))),
-            ((i, "%s-%08d" % (name, i), sentence(rnd, 4), rnd.randrange(100_000) / 100,
+            ((i, "%s%08d" % (name[0], i), sentence(rnd, 1), rnd.randrange(100_000) / 100,
               rnd.randrange(2), timestamp(rnd)) +
              ((rnd.randrange(1, rows + 1), rnd.randrange(1, rows + 1) if i % 4 else None)
               if t >= 3 else ())

@@ -95,4 +95,7 @@
 /* "text IS JSON" */
 #define SFM_HAVE_IS_JSON (PG_VERSION_NUM >= 160000)
 
+/* NOT NULLs are constraints with names, which have to differ from others of the table. */
+#define SFM_HAVE_NOT_NULL_NAMES (PG_VERSION_NUM >= 180000)
+
 #endif							/* SFM_COMPAT_H */

@@ -115,6 +115,13 @@ $node->safe_psql($db, "UPDATE kinds.kinds SET deleted_at = now() WHERE name = 'n
 ok($node->safe_psql($db, "INSERT INTO kinds.kinds (name, price) VALUES ('NEW', 1) RETURNING id"),
 	'a row outside of the predicate does not count');
 
+# From PostgreSQL 18 on NOT NULLs have names, which a constraint of the source may have, too.
+my $named = make_sqlite('CREATE TABLE named (id INTEGER PRIMARY KEY, a INT NOT NULL, CONSTRAINT named_a_not_null CHECK (a > 0),'
+	  . ' CONSTRAINT named_id_not_null FOREIGN KEY (a) REFERENCES named); INSERT INTO named VALUES (1, 1);', 'named.db');
+migrate($node, $db, $named, target_schema => "'named'");
+is($node->safe_psql($db, "SELECT string_agg(contype, '' ORDER BY contype) FROM pg_constraint WHERE conrelid = 'named.named'::regclass AND contype IN ('c', 'f', 'p')"),
+	'cfp', 'constraints with the names of NOT NULLs');
+
 # What a dry run and a script say of generated columns is what the run then does: here one
 # gives other values than SQLite has, as the file was written under another expression.
 my $stale = make_sqlite(<<'SQL', 'stale.db');

@@ -13,6 +13,7 @@
 
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "sfm_migrate.h"
 
 /*
@@ -270,6 +271,21 @@ sfm_plan_defaults(SfmPlan *plan, SfmPlanTable *table)
 	sfm_work_end(work);
 }
 
+/* Keeps the names free that PostgreSQL will choose for NOT NULLs, and for those of a primary key. */
+static void
+reserve_not_nulls(SfmNamespace *constraints, const SfmPlanTable *table)
+{
+	if (!SFM_HAVE_NOT_NULL_NAMES)
+		return;
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		const SfmPlanColumn *column = &table->columns[i];
+
+		if (column->not_null || column->identity || column->source->pk > 0)
+			(void) sfm_namespace_reserve(constraints, sfm_default_name(table, 1, &column->number, "not_null"));
+	}
+}
+
 static void
 plan_table_objects(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 {
@@ -281,6 +297,7 @@ plan_table_objects(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 	for (int i = 0; i < table->ncolumns; i++)
 		plan_column_objects(plan, table, &table->columns[i]);
 	object->target_sql = sfm_ddl_create_table(plan, table);
+	reserve_not_nulls(constraints, table);
 	sfm_plan_indexes(plan, scope, table);
 	foreach(lc, table->indexes)
 	{
