@@ -171,7 +171,11 @@ foreach my $way ('cancel', 'terminate')
 		my (undef, $err) = $session->result;
 		my $took = time - $started;
 
-		next if $err eq '';		# it was over before
+		if ($err eq '')			# it was over before
+		{
+			$session->close;
+			next;
+		}
 		like($err, $way eq 'cancel' ? qr/57014: canceling statement/ : qr/57P01: terminating connection/, "$way while $phase");
 		cmp_ok($took, '<', 5, "$way while $phase: at once");
 		$seen{$phase}++;

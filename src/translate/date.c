@@ -67,7 +67,7 @@ shift(const char *modifier, const char *sql)
 	char	   *end;
 	long		count = strtol(modifier, &end, 10);
 
-	if (end == modifier || *end != ' ' || labs(count) > 1000000)
+	if (end == modifier || *end != ' ' || count < -1000000 || count > 1000000)
 		return NULL;
 	while (*end == ' ')
 		end++;
