@@ -1,7 +1,7 @@
 # What the keys of existing targets, and those that are planned, will say to the rows:
-# dry_run says it in the words of the run and touches nothing, and rows that on_orphan and on_misfit keep out stay out of
-# an upsert and of tables whose keys stay in place.  verify() later finds the rows of such
-# a run among others.
+# dry_run says it in the words of the run and touches nothing, and rows that on_orphan and
+# on_misfit keep out stay out of an upsert and of tables whose keys stay in place.  verify()
+# later finds the rows of such a run among others.
 
 use strict;
 use warnings;
@@ -318,6 +318,15 @@ visit|5|0|
 END
 is($node->safe_psql($db, "SELECT string_agg(status, ' ') FROM sqlite_mig.migration_object WHERE kind = 'foreign key' AND source_table = 'half' AND migration_id = (SELECT max(id) FROM sqlite_mig.migration)"),
 	'left_out', 'a key to a parent of another type is left out');
+
+# A parent of a type that the child's goes to by itself.
+$node->safe_psql($db, 'DROP SCHEMA new CASCADE; CREATE SCHEMA new; CREATE TABLE new.grp (id numeric PRIMARY KEY, name text); INSERT INTO new.grp VALUES (1), (3)');
+foreach my $orphan ('reject', 'not_valid')
+{
+	is(planned($new, "a parent with numeric keys, $orphan", if_exists => "'skip'", on_misfit => "'null'", on_orphan => "'$orphan'", include => "'{grp,member}'") =~ s/^grp.*\n//r,
+		$orphan eq 'reject' ? 'member|4|3|member_grp_fkey 3' : 'member|7|0|member_grp_fkey 3', 'as counted by hand');
+	$node->safe_psql($db, 'DROP TABLE new.member');
+}
 
 # ------------------------------------------------------------------ more than work_mem
 

@@ -38,19 +38,16 @@ target_type(const SfmPlanTable *table, const SfmPlanColumn *column)
 static char *
 key_operator(Oid parent, Oid child)
 {
-	Oid			oid = InvalidOid;
-	HeapTuple	tuple;
+	HeapTuple	tuple = NULL;
 	Form_pg_operator form;
 	char	   *result;
 
 	if (OidIsValid(parent))
-		oid = parent == child ? lookup_type_cache(parent, TYPECACHE_EQ_OPR)->eq_opr :
-			compatible_oper_opid(list_make1(makeString("=")), parent, child, true);
-	if (!OidIsValid(oid))
-		return NULL;
-	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
+		tuple = parent == child ?
+			SearchSysCache1(OPEROID, ObjectIdGetDatum(lookup_type_cache(parent, TYPECACHE_EQ_OPR)->eq_opr)) :
+			oper(NULL, list_make1(makeString("=")), parent, child, true, -1);
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", oid);
+		return NULL;
 	form = (Form_pg_operator) GETSTRUCT(tuple);
 	result = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
 	ReleaseSysCache(tuple);
@@ -101,11 +98,13 @@ static void
 make_not_valid(SfmPlan *plan, SfmObject *object, const char *message)
 {
 	SfmPlanTable *table = object->table;
+	char	   *condition = sfm_target_orphans(object);
 	bool		isnull;
-	int64		orphans = sfm_query_int64(psprintf("SELECT count(*) FROM %s c WHERE %s",
-												   table->qualified, sfm_target_orphans(object)),
-										  &isnull);
+	int64		orphans;
 
+	if (condition == NULL)
+		elog(ERROR, "no operator compares the columns of foreign key %s", object->constraint);
+	orphans = sfm_query_int64(psprintf("SELECT count(*) FROM %s c WHERE %s", table->qualified, condition), &isnull);
 	if (plan->options->on_orphan == SFM_ORPHANS_ERROR)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
