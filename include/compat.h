@@ -92,6 +92,39 @@
 	parseTypeString(name, typid, typmod, false)
 #endif
 
+/* An index of which the catalog is told and whose file stays empty; returns its OID. */
+#if PG_VERSION_NUM >= 160000
+#define sfm_define_index(relid, stmt) \
+	(DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, -1, false, true, true, true, false).objectId)
+#else
+#define sfm_define_index(relid, stmt) \
+	(DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, false, true, true, true, false).objectId)
+#endif
+
+/* Sizes for the planner, inside a transaction that goes on. */
+#if PG_VERSION_NUM >= 180000
+#define sfm_update_relstats(rel, pages, tuples, visible, frozen) \
+	vac_update_relstats(rel, pages, tuples, visible, frozen, true, InvalidTransactionId, \
+						InvalidMultiXactId, NULL, NULL, true)
+#else
+#define sfm_update_relstats(rel, pages, tuples, visible, frozen) \
+	vac_update_relstats(rel, pages, tuples, visible, true, InvalidTransactionId, \
+						InvalidMultiXactId, NULL, NULL, true)
+#endif
+
+/* The tables' default; and what ANALYZE reports, of all columns and without dead rows. */
+#if PG_VERSION_NUM >= 170000
+#define sfm_set_statistics_target(stats, attribute) ((stats)->attstattarget = -1)
+#else
+#define sfm_set_statistics_target(stats, attribute) \
+	((stats)->attr = memcpy(palloc(ATTRIBUTE_FIXED_PART_SIZE), attribute, ATTRIBUTE_FIXED_PART_SIZE))
+#endif
+#if PG_VERSION_NUM >= 180000
+#define sfm_report_analyze(rel, tuples, began) pgstat_report_analyze(rel, tuples, 0, true, began)
+#else
+#define sfm_report_analyze(rel, tuples, began) ((void) (began), pgstat_report_analyze(rel, tuples, 0, true))
+#endif
+
 /* "text IS JSON" */
 #define SFM_HAVE_IS_JSON (PG_VERSION_NUM >= 160000)
 

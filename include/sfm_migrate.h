@@ -324,6 +324,9 @@ typedef struct SfmObject
 	const SfmConstraint *check; /* check: as parsed */
 	char	   *constraint;		/* constraint or index identifier, for ALTER and messages */
 	char	   *extra_sql;		/* a second statement that belongs to it (NOCASE), or NULL */
+	char	   *index_sql;		/* key, index on columns alone: what makes the index of it, or NULL */
+	char	   *attach_sql;		/* key: what makes that index the constraint's */
+	bool		made;			/* by sfm_build_together() */
 } SfmObject;
 
 struct SfmPlan
@@ -638,6 +641,9 @@ extern void sfm_reject_write(SPIPlanPtr insert, int64 migration_id, SfmPlanTable
 extern char *sfm_orphan_condition(const SfmObject *object, List *parents);
 extern char *sfm_target_orphans(const SfmObject *object);
 extern void sfm_create_objects(SfmPlan *plan, SfmPhase phase);
+
+/* build.c: those that several processes build */
+extern void sfm_build_together(SfmPlan *plan);
 
 /* report.c */
 extern void sfm_report_row(ReturnSetInfo *rsinfo, const SfmPlan *plan, const SfmPlanTable *table);

@@ -240,7 +240,7 @@ create_together(SfmPlan *plan, List *objects)
 	}
 }
 
-/* Makes all objects of one phase. */
+/* Makes all objects of one phase that are not yet made. */
 void
 sfm_create_objects(SfmPlan *plan, SfmPhase phase)
 {
@@ -253,7 +253,7 @@ sfm_create_objects(SfmPlan *plan, SfmPhase phase)
 		SfmObject  *object = lfirst(lc);
 		int64		rows;
 
-		if (object->phase != phase || object->target_sql == NULL)
+		if (object->phase != phase || object->target_sql == NULL || object->made)
 			continue;
 		rows = rows_read(object);
 		if (list_length(batch) == BATCH_OBJECTS || batch_rows + rows > BATCH_ROWS)

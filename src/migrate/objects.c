@@ -322,6 +322,8 @@ keep_object(const SfmPlan *plan, SfmObject *object)
 	object->condition = sfm_keep(plan, object->condition);
 	object->constraint = sfm_keep(plan, object->constraint);
 	object->extra_sql = sfm_keep(plan, object->extra_sql);
+	object->index_sql = sfm_keep(plan, object->index_sql);
+	object->attach_sql = sfm_keep(plan, object->attach_sql);
 }
 
 /* Decides about every object; the types of all columns must be final. */

@@ -139,6 +139,18 @@ folding_note(void)
 	return "Its collation ignores case or blanks; a unique index on the folded value keeps that. Note that = now minds them.";
 }
 
+/* The statements of a primary key or UNIQUE constraint: in one, or its index first. */
+static void
+add_constraint(SfmObject *object, const char *kind, const char *columns)
+{
+	const char *table = object->table->qualified;
+	const char *name = quote_identifier(object->constraint);
+
+	object->target_sql = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s (%s)", table, name, kind, columns);
+	object->index_sql = psprintf("CREATE UNIQUE INDEX %s ON %s (%s)", name, table, columns);
+	object->attach_sql = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s", table, name, kind, name);
+}
+
 /* For a key over columns with NOCASE or RTRIM: the index that keeps SQLite's rule. */
 static void
 add_folded_index(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table, SfmObject *object,
@@ -239,8 +251,7 @@ plan_primary_key(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 				 quote_identifier(object->constraint));
 	}
 	else
-		object->target_sql = psprintf("ALTER TABLE %s ADD CONSTRAINT %s PRIMARY KEY (%s)",
-									  table->qualified, quote_identifier(object->constraint), columns);
+		add_constraint(object, "PRIMARY KEY", columns);
 	if (index)
 		add_folded_index(plan, scope, table, object, index);
 }
@@ -307,8 +318,7 @@ plan_unique(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table, const 
 	}
 	object->phase = SFM_PHASE_KEY;
 	object->constraint = key_name(plan, table, index->constraint, index->ncolumns, numbers, "key");
-	object->target_sql = psprintf("ALTER TABLE %s ADD CONSTRAINT %s UNIQUE (%s)", table->qualified,
-								  quote_identifier(object->constraint), columns);
+	add_constraint(object, "UNIQUE", columns);
 	add_folded_index(plan, scope, table, object, index);
 }
 
@@ -363,6 +373,8 @@ plan_index(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table, const S
 	object->target_sql = psprintf("CREATE %sINDEX %s ON %s (%s)%s", index->unique ? "UNIQUE " : "",
 								  quote_identifier(object->constraint), table->qualified, columns,
 								  where);
+	if (!folded && !expression && !index->partial)
+		object->index_sql = object->target_sql;
 	if (folded)
 		sfm_translated(object, "Its collation is kept by an expression.");
 	if (expression)

@@ -341,6 +341,7 @@ run_plan(SfmPlan *plan)
 	sfm_progress_phase("keys and indexes");
 	sfm_aside_back(plan);
 	sfm_plan_objects(plan);
+	sfm_build_together(plan);
 	sfm_create_objects(plan, SFM_PHASE_KEY);
 	sfm_create_objects(plan, SFM_PHASE_INDEX);
 	sfm_create_objects(plan, SFM_PHASE_CHECK);
