@@ -10,7 +10,8 @@
 /* What a task is about, and so what it is the beginning of. */
 typedef enum SfmCrewWork
 {
-	SFM_CREW_BUILD				/* SfmBuildTask */
+	SFM_CREW_BUILD,				/* SfmBuildTask */
+	SFM_CREW_CHECK				/* SfmCheckTask */
 } SfmCrewWork;
 
 /*
@@ -21,12 +22,20 @@ typedef struct SfmCrewTask
 {
 	SfmCrewWork work;
 	Size		size;			/* of the whole struct */
+	int			parts;			/* so many processes may work on it at once */
 	double		cost;			/* by any measure: dear tasks are begun first */
-	int64		elapsed_us;		/* what it took */
+	/* results */
+	int64		elapsed_us;		/* of its first part */
+	dsa_pointer said;			/* for crew.c alone */
+	char	   *heard;			/* what sfm_crew_say() said, palloc'd; NULL: nothing */
+	Size		heard_size;
 } SfmCrewTask;
 
-extern int	sfm_crew_workers(int ntasks);
+typedef struct SfmCrew SfmCrew;
+
+extern int	sfm_crew_workers(int nparts);
 extern void sfm_crew_run(List *tasks, int nworkers);
+extern void sfm_crew_say(SfmCrew *crew, SfmCrewTask *task, const char *data, Size size);
 
 /* An index whose file is to be filled (build.c). */
 typedef struct SfmBuildTask
@@ -39,5 +48,10 @@ typedef struct SfmBuildTask
 } SfmBuildTask;
 
 extern void sfm_build_index(SfmBuildTask *task);
+
+/* A table whose rows are to be read back (check_parallel.c). */
+typedef struct SfmCheckTask SfmCheckTask;
+
+extern void sfm_check_part(SfmCrew *crew, SfmCheckTask *task, int part);
 
 #endif							/* SFM_CREW_H */

@@ -284,6 +284,9 @@ struct SfmPlanTable
 	SfmChecksum source_sum;
 	SfmChecksum target_before;	/* append */
 	SfmChecksum target_sum;
+	bool		read_back;		/* target_sum is known, by sfm_read_back() */
+	char	   *statistics;		/* for sfm_statistics_store(); NULL: ANALYZE has to run */
+	Size		statistics_size;
 	int64		elapsed_us;
 };
 
@@ -593,14 +596,24 @@ extern void sfm_target_add(SfmTargetAdder *adder, const Datum *values, const boo
 extern void sfm_target_merge(SfmTargetSum *into, const SfmTargetSum *other, int ncolumns,
 							 const SfmType *types);
 extern SfmTargetSum *sfm_target_sum(const char *query, int ncolumns, const SfmType *types);
-/* check_parallel.c */
-extern int	sfm_check_workers(const SfmPlanTable *table, const SfmType *types);
-extern SfmTargetSum *sfm_check_parallel(const SfmPlanTable *table, const SfmType *types,
-										int nworkers);
+extern SfmType *sfm_column_types(const SfmPlanTable *table);
+extern void sfm_take_target_sum(SfmPlanTable *table, const SfmTargetSum *sum);
 extern char *sfm_check_columns(const SfmPlanTable *table);
 extern char *sfm_checked_rows(const SfmPlan *plan, const SfmPlanTable *table);
 extern void sfm_check_before(SfmPlan *plan, SfmPlanTable *table);
 extern void sfm_verify_table(SfmPlan *plan, SfmPlanTable *table);
+
+/* check_parallel.c: the same by several processes, ahead */
+extern void sfm_read_back(SfmPlan *plan, int n);
+
+/* statistics.c: what ANALYZE does, in two steps */
+typedef struct SfmSampler SfmSampler;
+extern SfmSampler *sfm_sampler_begin(Relation rel);
+extern void sfm_sampler_add(SfmSampler *sampler, TupleTableSlot *slot);
+extern void sfm_sampler_end(SfmSampler *sampler, StringInfo result);
+extern void sfm_set_size(Oid relid, double tuples);
+extern bool sfm_statistics_are_plain(Oid relid);
+extern void sfm_statistics_store(Oid relid, const char *statistics, Size size, int64 tuples);
 
 /* orphans.c: what the foreign keys that are planned would find */
 extern void sfm_plan_orphans(SfmPlan *plan);

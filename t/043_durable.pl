@@ -19,8 +19,8 @@ my $file = make_sqlite(<<'SQL', 'source.db');
 	CREATE TABLE plain (a INTEGER, b TEXT);
 	CREATE TABLE vacant (id INTEGER PRIMARY KEY, v REAL);
 	CREATE INDEX child_parent ON child (parent, amount);
-	INSERT INTO parent SELECT value, 'name ' || value, datetime(value * 1000, 'unixepoch'), json_object('n', value) FROM generate_series(1, 2000);
-	INSERT INTO child SELECT value, 1 + value % 2000, value / 4.0, value % 2, randomblob(20 + value % 50), value FROM generate_series(1, 20000);
+	INSERT INTO parent SELECT value, 'name ' || value, datetime(value * 1000, 'unixepoch'), json_object('n', value) FROM generate_series(1, 20000);
+	INSERT INTO child SELECT value, 1 + value % 2000, value / 4.0, value % 2, randomblob(20 + value % 50), value FROM generate_series(1, 80000);
 	UPDATE child SET odd = 'odd' WHERE id = 15000;
 	INSERT INTO child (parent, picture) VALUES (1, randomblob(100000)), (2, zeroblob(3000000));
 	INSERT INTO plain SELECT value, 'text ' || value FROM generate_series(1, 5000);
@@ -73,6 +73,7 @@ foreach my $level (qw(minimal replica logical))
 	$node->init(extra => [ '--locale=C.UTF-8', '--encoding=UTF8', '--data-checksums' ], allows_streaming => $level eq 'minimal' ? 0 : 1);
 	$node->append_conf('postgresql.conf', <<"CONF");
 wal_level = $level
+log_min_messages = debug1
 max_locks_per_transaction = 512
 autovacuum = off
 max_wal_size = 1GB
@@ -96,6 +97,7 @@ CONF
 	}
 
 	is($node->safe_psql($db, $migrate), 't', "$level: migrated and verified");
+	like(slurp_file($node->logfile), qr/2 parallel workers did [1-9]\d* of 4 parts of 4 tasks/, "$level: workers have built indexes");
 	my $content = content($node, $db, 'app');
 	$reference{$level} = $content;
 	is($node->safe_psql($db, "SELECT count(*) FROM pg_visibility_map_summary('app.child') WHERE all_frozen > 0"), '1', "$level: rows are frozen")
@@ -109,7 +111,7 @@ CONF
 		is($standby->safe_psql($db, 'SELECT count(*) FROM sqlite_mig.migration_table WHERE verified'), '4', 'replica: the history too');
 		# A promoted replica goes on.
 		$standby->promote;
-		is($standby->safe_psql($db, 'INSERT INTO app.child (parent) VALUES (1) RETURNING id'), '20003', 'promoted, the next id is right');
+		is($standby->safe_psql($db, 'INSERT INTO app.child (parent) VALUES (1) RETURNING id'), '80003', 'promoted, the next id is right');
 		healthy($standby, $db, 'promoted');
 		$standby->stop;
 	}
@@ -134,7 +136,7 @@ SQL
 	is(content($node, $db, 'app'), $content, "$level: after an immediate stop all is there");
 	verified($node, $db, "$level: after an immediate stop");
 	healthy($node, $db, "$level: after an immediate stop");
-	is($node->safe_psql($db, 'BEGIN; INSERT INTO app.child (parent) VALUES (1) RETURNING id; ROLLBACK;') + 0 > 20002 ? 1 : 0, 1,
+	is($node->safe_psql($db, 'BEGIN; INSERT INTO app.child (parent) VALUES (1) RETURNING id; ROLLBACK;') + 0 > 80002 ? 1 : 0, 1,
 		"$level: ids go on past the data");
 
 	# A run that was cut off right before its commit leaves nothing, at this level either.

@@ -191,8 +191,9 @@ check_query(const SfmPlan *plan, const SfmPlanTable *table)
 	return psprintf("SELECT %s FROM %s", sfm_check_columns(table), sfm_checked_rows(plan, table));
 }
 
-static SfmType *
-column_types(const SfmPlanTable *table)
+/* The types of a table's migrated columns, palloc'd. */
+SfmType *
+sfm_column_types(const SfmPlanTable *table)
 {
 	SfmType    *types = palloc(sizeof(SfmType) * Max(table->ncolumns, 1));
 
@@ -206,23 +207,30 @@ void
 sfm_check_before(SfmPlan *plan, SfmPlanTable *table)
 {
 	table->target_before = sfm_target_sum(check_query(plan, table), table->ncolumns,
-										  column_types(table))->checksum;
+										  sfm_column_types(table))->checksum;
 }
 
-/* Reads the target back, by several processes where that pays. */
-static void
-sum_target(SfmPlan *plan, SfmPlanTable *table)
+/* Remembers what was read back of a target: the sum of its rows, and the range of its dates. */
+void
+sfm_take_target_sum(SfmPlanTable *table, const SfmTargetSum *sum)
 {
-	MemoryContext work = sfm_work_begin();
-	const SfmType *types = column_types(table);
-	int			nworkers = sfm_check_workers(table, types);
-	SfmTargetSum *sum = nworkers > 0 ? sfm_check_parallel(table, types, nworkers) :
-		sfm_target_sum(check_query(plan, table), table->ncolumns, types);
-
 	table->target_sum = sum->checksum;
 	for (int i = 0; i < table->ncolumns; i++)
 		table->columns[i].target_dates = sum->dates[i];
 	sfm_checksum_subtract(&table->target_sum, &table->target_before);
+}
+
+/* Reads the target back, unless that was done. */
+static void
+sum_target(SfmPlan *plan, SfmPlanTable *table)
+{
+	MemoryContext work;
+
+	if (table->read_back)
+		return;
+	work = sfm_work_begin();
+	sfm_take_target_sum(table, sfm_target_sum(check_query(plan, table), table->ncolumns,
+											  sfm_column_types(table)));
 	sfm_work_end(work);
 }
 

@@ -1,34 +1,33 @@
 /*
  * check_parallel.c
- *		The target's side of the verification by several processes: parallel workers
- *		share the scan of a table that this call made, each adds up the rows it met.
+ *		Tables that the call made, read back by several processes: many small tables at
+ *		once, or parts of a large one, whose sums add up (rowhash.c).
  *
- * Sums of parts add up to the whole's (rowhash.c), so that nothing needs an order.
- * Workers see the uncommitted table because they share the leader's transaction,
- * as those of a parallel index build do.
+ * A small table's statistics are computed from the same reading (statistics.c).
  */
 #include "postgres.h"
 
-#include "access/parallel.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "sfm_crew.h"
 #include "sfm_migrate.h"
 
-/* Keys in the table of contents of the segment. */
-#define KEY_CHECK UINT64CONST(1)
-#define KEY_SCAN UINT64CONST(2)
-
-/* A worker is worth its start for so many pages. */
-#define PAGES_A_WORKER 4096
+/* So many pages are worth a process of their own; ANALYZE reads 30,000 at its default. */
+#define PAGES_A_PART 4096
+/* It pays to start workers for so many pages, with so many more for what a table costs. */
+#define PAGES_TO_SHARE 256
+#define PAGES_A_TABLE 8
+/* Tables read at once: what is computed of them is in memory together. */
+#define TABLES_AT_ONCE 100
 
 /* One column to be checked. */
 typedef struct CheckColumn
@@ -37,67 +36,83 @@ typedef struct CheckColumn
 	SfmType		type;
 } CheckColumn;
 
-typedef struct CheckShared
+struct SfmCheckTask
 {
+	SfmCrewTask task;
 	Oid			relid;
+	bool		sums;			/* sums are asked for */
+	bool		statistics;		/* statistics are; then there is one part */
 	int			ncolumns;
-	int			nsums;			/* the leader's is the first */
-	/* follow: ncolumns times CheckColumn, then for each process an SfmTargetSum */
-} CheckShared;
+	Size		scan;			/* where the scan that parts share is, from here */
+	/* follow: ncolumns times CheckColumn, for each part an SfmTargetSum, the scan */
+};
 
-#define COLUMNS_AT MAXALIGN(sizeof(CheckShared))
+#define COLUMNS_AT MAXALIGN(sizeof(SfmCheckTask))
 #define SUMS_AT(ncolumns) (COLUMNS_AT + MAXALIGN(sizeof(CheckColumn) * (ncolumns)))
 
-static SfmTargetSum *
-nth_sum(CheckShared *shared, int n)
+static CheckColumn *
+task_columns(SfmCheckTask *task)
 {
-	return (SfmTargetSum *) ((char *) shared + SUMS_AT(shared->ncolumns) +
-							 SFM_TARGET_SUM_SIZE(shared->ncolumns) * n);
+	return (CheckColumn *) ((char *) task + COLUMNS_AT);
 }
 
-extern PGDLLEXPORT void sqlite_fdw_mig_check_main(dsm_segment *segment, shm_toc *toc);
-
-/* One process's share of the rows. */
-static void
-check_rows(CheckShared *shared, ParallelTableScanDesc parallel, SfmTargetSum *sum)
+static SfmTargetSum *
+nth_sum(SfmCheckTask *task, int n)
 {
-	Relation	rel = table_open(shared->relid, AccessShareLock);
-	TableScanDesc scan = table_beginscan_parallel(rel, parallel);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	const CheckColumn *columns = (const CheckColumn *) ((char *) shared + COLUMNS_AT);
-	int			n = shared->ncolumns;
-	SfmType    *types = palloc(sizeof(SfmType) * n);
-	Datum	   *values = palloc(sizeof(Datum) * n);
-	bool	   *isnull = palloc(sizeof(bool) * n);
-	SfmTargetAdder *adder;
+	return (SfmTargetSum *) ((char *) task + SUMS_AT(task->ncolumns) + SFM_TARGET_SUM_SIZE(task->ncolumns) * n);
+}
 
-	for (int i = 0; i < n; i++)
-		types[i] = columns[i].type;
-	adder = sfm_target_adder(n, types);
+static SfmTargetAdder *
+begin_sums(SfmCheckTask *task)
+{
+	SfmType    *types = palloc(sizeof(SfmType) * task->ncolumns);
+
+	for (int i = 0; i < task->ncolumns; i++)
+		types[i] = task_columns(task)[i].type;
+	return sfm_target_adder(task->ncolumns, types);
+}
+
+/*
+ * Reads one process's share of the rows.  In any process of the crew.
+ */
+void
+sfm_check_part(SfmCrew *crew, SfmCheckTask *task, int part)
+{
+	Relation	rel = table_open(task->relid, AccessShareLock);
+	TableScanDesc scan = table_beginscan_parallel(rel, (ParallelTableScanDesc) ((char *) task + task->scan));
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	const CheckColumn *columns = task_columns(task);
+	Datum	   *values = palloc(sizeof(Datum) * task->ncolumns);
+	bool	   *isnull = palloc(sizeof(bool) * task->ncolumns);
+	SfmTargetAdder *adder = task->sums ? begin_sums(task) : NULL;
+	SfmSampler *sampler = task->statistics ? sfm_sampler_begin(rel) : NULL;
+
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (sampler)
+			sfm_sampler_add(sampler, slot);
+		if (adder == NULL)
+			continue;
 		slot_getallattrs(slot);
-		for (int i = 0; i < n; i++)
+		for (int i = 0; i < task->ncolumns; i++)
 		{
 			values[i] = slot->tts_values[columns[i].attnum - 1];
 			isnull[i] = slot->tts_isnull[columns[i].attnum - 1];
 		}
-		sfm_target_add(adder, values, isnull, sum);
+		sfm_target_add(adder, values, isnull, nth_sum(task, part));
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
+	if (sampler)
+	{
+		StringInfoData statistics;
+
+		initStringInfo(&statistics);
+		sfm_sampler_end(sampler, &statistics);
+		sfm_crew_say(crew, &task->task, statistics.data, statistics.len);
+	}
 	table_close(rel, NoLock);
-}
-
-/* Where a parallel worker begins. */
-void
-sqlite_fdw_mig_check_main(dsm_segment *segment, shm_toc *toc)
-{
-	CheckShared *shared = shm_toc_lookup(toc, KEY_CHECK, false);
-
-	check_rows(shared, shm_toc_lookup(toc, KEY_SCAN, false),
-			   nth_sum(shared, ParallelWorkerNumber + 1));
 }
 
 /* The pages of a table and of what it has out of line. */
@@ -113,74 +128,128 @@ pages_to_read(Oid relid)
 	return pages;
 }
 
-/*
- * How many workers shall share the scan of a target; 0 where it must go through the
- * executor, or is not worth it.
- */
-int
-sfm_check_workers(const SfmPlanTable *table, const SfmType *types)
+/* Whether the rows can be read without the executor, and by functions that any process may call. */
+static bool
+is_plain(const SfmPlanTable *table)
 {
+	bool		result;
+	SfmType    *types;
+
 	/* what went the fast way is a plain table of our own */
-	if (table->exists || table->fast_rows != table->target_rows || table->ncolumns == 0 ||
-		!sfm_rowhash_is_plain(table->ncolumns, types))
-		return 0;
-	return Min(pages_to_read(table->relid) / PAGES_A_WORKER, max_parallel_maintenance_workers);
+	if (table->status == SFM_STATUS_SKIPPED || table->exists || !table->loaded ||
+		table->fast_rows != table->target_rows || table->ncolumns == 0)
+		return false;
+	types = sfm_column_types(table);
+	result = sfm_rowhash_is_plain(table->ncolumns, types);
+	pfree(types);
+	return result;
+}
+
+/* What is to be read of a table; NULL: nothing, or not by the crew. */
+static SfmCheckTask *
+make_task(const SfmPlan *plan, const SfmPlanTable *table)
+{
+	int			n = table->ncolumns;
+	bool		sums = plan->options->verify == SFM_METHOD_CHECKSUM;
+	BlockNumber pages;
+	int			parts;
+	bool		statistics;
+	Relation	rel;
+	Size		sums_end;
+	Size		size;
+	SfmCheckTask *task;
+
+	if (!is_plain(table))
+		return NULL;
+	pages = pages_to_read(table->relid);
+	parts = 1 + Min(pages / PAGES_A_PART, max_parallel_maintenance_workers);
+	statistics = parts == 1 && sfm_statistics_are_plain(table->relid);
+	if (!sums && !statistics)
+		return NULL;
+
+	rel = table_open(table->relid, AccessShareLock);
+	sums_end = SUMS_AT(n) + SFM_TARGET_SUM_SIZE(n) * parts;
+	size = sums_end + table_parallelscan_estimate(rel, GetActiveSnapshot());
+	task = palloc0(size);
+	task->task.work = SFM_CREW_CHECK;
+	task->task.size = size;
+	task->task.parts = parts;
+	task->task.cost = (double) (pages + PAGES_A_TABLE) / parts;
+	task->relid = table->relid;
+	task->sums = sums;
+	task->statistics = statistics;
+	task->ncolumns = n;
+	task->scan = sums_end;
+	for (int i = 0; i < n; i++)
+	{
+		task_columns(task)[i].attnum = get_attnum(table->relid, table->columns[i].target);
+		task_columns(task)[i].type = table->columns[i].type;
+	}
+	table_parallelscan_initialize(rel, (ParallelTableScanDesc) ((char *) task + task->scan), GetActiveSnapshot());
+	table_close(rel, NoLock);
+	return task;
+}
+
+static void
+take_result(const SfmPlan *plan, SfmPlanTable *table, SfmCheckTask *task)
+{
+	table->elapsed_us += task->task.elapsed_us;
+	if (task->sums)
+	{
+		SfmTargetSum *sum = palloc0(SFM_TARGET_SUM_SIZE(task->ncolumns));
+		SfmType    *types = sfm_column_types(table);
+
+		for (int i = 0; i < task->task.parts; i++)
+			sfm_target_merge(sum, nth_sum(task, i), task->ncolumns, types);
+		sfm_take_target_sum(table, sum);
+		table->read_back = true;
+	}
+	if (task->task.heard)
+	{
+		table->statistics = MemoryContextAllocHuge(plan->mcxt, task->task.heard_size);
+		memcpy(table->statistics, task->task.heard, task->task.heard_size);
+		table->statistics_size = task->task.heard_size;
+	}
 }
 
 /*
- * Adds up the target's rows in up to nworkers parallel workers and this process.
- * Returns the whole's sum, palloc'd.
+ * Before table n of the plan is finished: reads it back, and with it those that follow,
+ * where jobs and the settings allow several processes and it pays.  Sets read_back and
+ * statistics of the tables that were read.
  */
-SfmTargetSum *
-sfm_check_parallel(const SfmPlanTable *table, const SfmType *types, int nworkers)
+void
+sfm_read_back(SfmPlan *plan, int n)
 {
-	int			n = table->ncolumns;
-	Size		check_size = SUMS_AT(n) + SFM_TARGET_SUM_SIZE(n) * (nworkers + 1);
-	SfmTargetSum *result = palloc0(SFM_TARGET_SUM_SIZE(n));
-	Relation	rel;
-	Snapshot	snapshot;
-	ParallelContext *context;
-	ParallelTableScanDesc scan;
-	CheckShared *shared;
-	CheckColumn *columns;
-	Size		scan_size;
+	List	   *tasks = NIL;
+	List	   *tables = NIL;
+	double		cost = 0;
+	int			parts = 0;
+	MemoryContext work;
+	ListCell   *lc;
 
+	if (n % TABLES_AT_ONCE != 0 || max_parallel_maintenance_workers == 0)
+		return;
+	work = sfm_work_begin();
 	CommandCounterIncrement();
-	rel = table_open(table->relid, AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	snapshot = GetActiveSnapshot();
-	EnterParallelMode();
-	context = CreateParallelContext("sqlite_fdw_mig", "sqlite_fdw_mig_check_main", nworkers);
-	scan_size = table_parallelscan_estimate(rel, snapshot);
-	shm_toc_estimate_chunk(&context->estimator, check_size);
-	shm_toc_estimate_chunk(&context->estimator, scan_size);
-	shm_toc_estimate_keys(&context->estimator, 2);
-	InitializeParallelDSM(context);
-
-	shared = shm_toc_allocate(context->toc, check_size);
-	memset(shared, 0, check_size);
-	shared->relid = table->relid;
-	shared->ncolumns = n;
-	shared->nsums = nworkers + 1;
-	columns = (CheckColumn *) ((char *) shared + COLUMNS_AT);
-	for (int i = 0; i < n; i++)
+	for (int i = n; i < Min(n + TABLES_AT_ONCE, list_length(plan->tables)); i++)
 	{
-		columns[i].attnum = get_attnum(table->relid, table->columns[i].target);
-		columns[i].type = types[i];
-	}
-	shm_toc_insert(context->toc, KEY_CHECK, shared);
-	scan = shm_toc_allocate(context->toc, scan_size);
-	table_parallelscan_initialize(rel, scan, snapshot);
-	shm_toc_insert(context->toc, KEY_SCAN, scan);
+		SfmPlanTable *table = list_nth(plan->tables, i);
+		SfmCheckTask *task = make_task(plan, table);
 
-	LaunchParallelWorkers(context);
-	check_rows(shared, scan, nth_sum(shared, 0));
-	WaitForParallelWorkersToFinish(context);
-	for (int i = 0; i < shared->nsums; i++)
-		sfm_target_merge(result, nth_sum(shared, i), n, types);
-	DestroyParallelContext(context);
-	ExitParallelMode();
+		if (task == NULL)
+			continue;
+		tasks = lappend(tasks, task);
+		tables = lappend(tables, table);
+		parts += task->task.parts;
+		cost += task->task.cost * task->task.parts;
+	}
+	if (cost >= PAGES_TO_SHARE && sfm_crew_workers(parts) > 0)
+	{
+		sfm_crew_run(tasks, sfm_crew_workers(parts));
+		foreach(lc, tasks)
+			take_result(plan, list_nth(tables, foreach_current_index(lc)), lfirst(lc));
+	}
 	PopActiveSnapshot();
-	table_close(rel, NoLock);
-	return result;
+	sfm_work_end(work);
 }

@@ -246,6 +246,7 @@ plan_primary_key(SfmPlan *plan, SfmTranslateScope *scope, SfmPlanTable *table)
 	{
 		object->target_sql = psprintf("CREATE UNIQUE INDEX %s ON %s (%s)",
 									  quote_identifier(object->constraint), table->qualified, columns);
+		object->index_sql = object->target_sql;
 		sfm_translated(object, "Its columns hold NULL, which SQLite allows: it is kept as a unique index, since a primary key cannot hold NULL.");
 		sfm_note(table, "The primary key holds NULL and is kept as unique index %s.",
 				 quote_identifier(object->constraint));

@@ -200,6 +200,20 @@ balance_books(const SfmPlanTable *table)
 			 errhint("A trigger, rule or policy of the target may have kept rows out.")));
 }
 
+/* Statistics for the planner, where they are not computed yet by ANALYZE. */
+static void
+analyze(SfmPlanTable *table)
+{
+	if (table->statistics == NULL)
+	{
+		sfm_execf("ANALYZE %s", table->qualified);
+		return;
+	}
+	sfm_statistics_store(table->relid, table->statistics, table->statistics_size, table->target_rows);
+	pfree(table->statistics);
+	table->statistics = NULL;
+}
+
 static void
 finish_tables(SfmPlan *plan)
 {
@@ -211,10 +225,12 @@ finish_tables(SfmPlan *plan)
 	foreach(lc, plan->tables)
 	{
 		SfmPlanTable *table = lfirst(lc);
-		SFM_CLOCK_START(clock);
+		TimestampTz clock;
 		MemoryContext work;
 
 		sfm_progress_tables(done++, list_length(plan->tables));
+		sfm_read_back(plan, foreach_current_index(lc));
+		clock = GetCurrentTimestamp();
 		if (table->status == SFM_STATUS_SKIPPED)
 			continue;
 		work = sfm_work_begin();
@@ -226,7 +242,7 @@ finish_tables(SfmPlan *plan)
 			balance_books(table);
 			sfm_verify_table(plan, table);
 		}
-		sfm_execf("ANALYZE %s", table->qualified);
+		analyze(table);
 		SFM_CLOCK_STOP(clock, table);
 		if (table->loaded)
 			ereport(NOTICE,

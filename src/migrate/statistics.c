@@ -267,9 +267,27 @@ sfm_statistics_are_plain(Oid relid)
 	return result;
 }
 
+/* Stores a row of pg_statistic in the place of an older one, which an event trigger may have caused. */
+static void
+store_row(Relation catalog, CatalogIndexState indexes, HeapTuple row)
+{
+	Form_pg_statistic form = (Form_pg_statistic) GETSTRUCT(row);
+	HeapTuple	old = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(form->starelid),
+									  Int16GetDatum(form->staattnum), BoolGetDatum(form->stainherit));
+
+	if (!HeapTupleIsValid(old))
+	{
+		CatalogTupleInsertWithInfo(catalog, row, indexes);
+		return;
+	}
+	row->t_self = old->t_self;
+	ReleaseSysCache(old);
+	CatalogTupleUpdateWithInfo(catalog, &row->t_self, row, indexes);
+}
+
 /*
- * Stores what sfm_sampler_end() gave of a table without statistics, of so many rows, and
- * says that it was analyzed.
+ * Stores what sfm_sampler_end() gave of a table of so many rows, and says that it was
+ * analyzed.
  */
 void
 sfm_statistics_store(Oid relid, const char *statistics, Size size, int64 tuples)
@@ -291,7 +309,7 @@ sfm_statistics_store(Oid relid, const char *statistics, Size size, int64 tuples)
 		row.t_data = (HeapTupleHeader) (statistics + at);
 		ItemPointerSetInvalid(&row.t_self);
 		row.t_tableOid = StatisticRelationId;
-		CatalogTupleInsertWithInfo(catalog, &row, indexes);
+		store_row(catalog, indexes, &row);
 		at += MAXALIGN(length);
 	}
 	CatalogCloseIndexes(indexes);

@@ -1,0 +1,299 @@
+# Keys, indexes, verification and statistics by several processes (jobs): the same
+# catalog, indexes that agree with their tables, statistics as ANALYZE makes them; and
+# what becomes of it when a key fails, a worker is lost or none is to be had.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Utils;
+use SqliteMig;
+use SqliteMig::Session;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $node = new_cluster('shared_work', 'fsync = off', 'autovacuum = off', 'max_worker_processes = 8', 'max_parallel_workers = 8',
+	'max_parallel_maintenance_workers = 2', 'track_counts = on');
+my $db = new_database($node, 'shared_work');
+
+$node->safe_psql($db, 'CREATE EXTENSION amcheck');
+
+# Columns of every kind in keys and indexes, on tables of 20,000 to 50,000 rows, and
+# on some that are too small to be worth a process.
+my $file = make_sqlite(<<'SQL', 'source.db');
+	PRAGMA synchronous = off;
+	CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, code VARCHAR(40) NOT NULL UNIQUE, made DATETIME, amount DECIMAL(12,2),
+	                     ratio REAL, flag BOOLEAN, data BLOB, u UUID, title TEXT COLLATE NOCASE UNIQUE, few INTEGER);
+	INSERT INTO parent
+	SELECT value, 'code ' || (value * 7919 % 40000), datetime(value * 100003, 'unixepoch'), (value * 31 % 10007) / 4.0, value / 7.0,
+	       value % 3 = 0, randomblob(value % 20), printf('00000000-0000-4000-8000-%012x', value), 'Title ' || value, value % 5
+	FROM generate_series(1, 40000);
+	UPDATE parent SET made = NULL, amount = NULL WHERE id % 10 = 0;
+	CREATE INDEX parent_made ON parent (made DESC);
+	CREATE INDEX parent_amount ON parent (amount, ratio DESC);
+	CREATE INDEX parent_flag ON parent (flag);
+	CREATE INDEX parent_data ON parent (data);
+	CREATE INDEX parent_u ON parent (u);
+	CREATE INDEX parent_few ON parent (few) WHERE few > 2;
+	CREATE INDEX parent_upper ON parent (upper(code));
+	CREATE TABLE child (a INTEGER, b TEXT, parent INTEGER NOT NULL REFERENCES parent (id), odd INTEGER, PRIMARY KEY (b, a)) WITHOUT ROWID;
+	INSERT INTO child SELECT value, 'b' || (value % 100), 1 + value * 17 % 40000, value FROM generate_series(1, 30000);
+	UPDATE child SET odd = 'odd' WHERE a = 29000;
+	CREATE INDEX child_parent ON child (parent);
+	CREATE TABLE nulls (id INTEGER, v TEXT, PRIMARY KEY (id, v));
+	INSERT INTO nulls SELECT value, 'v' FROM generate_series(1, 20000);
+	INSERT INTO nulls VALUES (1, NULL), (NULL, NULL);
+	CREATE TABLE sampled (id INTEGER PRIMARY KEY, few INTEGER, made DATETIME, code TEXT);
+	INSERT INTO sampled SELECT value, value % 5, iif(value % 10, datetime(value, 'unixepoch'), NULL), 'code ' || value FROM generate_series(1, 50000);
+	CREATE TABLE small (id INTEGER PRIMARY KEY, v TEXT UNIQUE);
+	INSERT INTO small VALUES (1, 'one'), (2, 'two');
+	CREATE TABLE vacant (id INTEGER PRIMARY KEY, v TEXT UNIQUE);
+SQL
+
+# The number of tasks, and of parts that workers did, in each round of shared work.
+sub shared
+{
+	my ($log) = @_;
+
+	return map { [ /(\d+) parallel workers did (\d+) of (\d+) parts of (\d+) tasks/ ] } grep { /parts of \d+ tasks/ } split /\n/, $log;
+}
+
+sub migrate_with_log
+{
+	my ($schema, %arguments) = @_;
+	my ($rc, $out, $err) = $node->psql($db, 'SET client_min_messages = debug1; SELECT count(*) FILTER (WHERE verified), count(*) FROM '
+		  . call_sql('migrate', $file, target_schema => "'$schema'", %arguments));
+
+	return ($out, $err);
+}
+
+# What the catalog says of a schema, without the schema's name.
+sub catalog
+{
+	my ($schema) = @_;
+
+	return join "\n", map { my $text = $node->safe_psql($db, $_); $text =~ s/\b$schema\b/S/g; $text } (
+		"SELECT pg_get_indexdef(indexrelid), indisprimary, indisunique, indisvalid, indisready, indislive, indcheckxmin, indimmediate, indoption, indcollation
+		 FROM pg_index i JOIN pg_class c ON c.oid = indrelid WHERE relnamespace = '$schema'::regnamespace ORDER BY indexrelid::regclass::text",
+		"SELECT conrelid::regclass, conname, contype, convalidated, conindid::regclass, pg_get_constraintdef(oid) FROM pg_constraint
+		 WHERE connamespace = '$schema'::regnamespace ORDER BY conrelid::regclass::text, 2",
+		"SELECT attrelid::regclass, attname, atttypid::regtype, attnotnull FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+		 WHERE relnamespace = '$schema'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY relname, attnum",
+		# the rows of an index with a WHERE are estimated from a sample
+		"SELECT relname, relkind, relpages, CASE WHEN relname <> 'parent_few' THEN reltuples END, relallvisible, relhasindex FROM pg_class WHERE relnamespace = '$schema'::regnamespace AND relkind <> 'S' ORDER BY 1",
+		"SELECT classid::regclass, pg_describe_object(classid, objid, objsubid), pg_describe_object(refclassid, refobjid, refobjsubid), deptype
+		 FROM pg_depend WHERE refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM pg_class WHERE relnamespace = '$schema'::regnamespace)
+		 AND pg_describe_object(classid, objid, objsubid) !~ '^toast' AND classid IN ('pg_class'::regclass, 'pg_constraint'::regclass) ORDER BY 2, 3",
+		"SELECT kind, source_table, name, status, target_sql, note FROM sqlite_mig.migration_object
+		 WHERE migration_id = (SELECT max(id) FROM sqlite_mig.migration WHERE target_schema = '$schema') ORDER BY 1, 2, 3, 5");
+}
+
+sub indexes_agree
+{
+	my ($schema, $title) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($rc, $out, $err) = $node->psql($db, "SELECT bt_index_parent_check(indexrelid, true) FROM pg_index i JOIN pg_class c ON c.oid = indrelid
+		WHERE relnamespace = '$schema'::regnamespace");
+	is($err, '', "$title: indexes agree with their tables");
+	return;
+}
+
+# ------------------------------------------------------ the same with and without
+
+my %catalogs;
+foreach my $jobs (0, 1, 3)
+{
+	my ($out, $err) = migrate_with_log("jobs_$jobs", jobs => $jobs);
+	my @rounds = shared($err);
+
+	is($out, '6|6', "jobs => $jobs: every table is verified");
+	$catalogs{$jobs} = catalog("jobs_$jobs");
+	indexes_agree("jobs_$jobs", "jobs => $jobs");
+	if ($jobs == 0)
+	{
+		is(scalar(@rounds), 0, 'jobs => 0: one process does it all');
+		next;
+	}
+	# parent: its primary key, code, title (not its folded index), made, amount, flag, data, u;
+	# child: its key, child_parent; nulls: its unique index; sampled: its primary key.  parent's title has an index of
+	# its own beside it, and goes the ordinary way.
+	is($rounds[0][3], 11, "jobs => $jobs: keys and indexes on columns are shared out");
+	is($rounds[1][3], 6, "jobs => $jobs: so are tables, to be read back");
+	is(scalar(@rounds), 2, "jobs => $jobs: in two rounds");
+	cmp_ok($rounds[0][1], '>', 0, "jobs => $jobs: workers built some");
+	cmp_ok($rounds[1][1], '>', 0, "jobs => $jobs: and read some");
+	unlike($err, qr/building index "(parent_pkey|parent_made|child_pkey|child_parent)"/, "jobs => $jobs: no index is built twice");
+	unlike($err, qr/one after the other/, "jobs => $jobs: nothing failed");
+	is($catalogs{$jobs}, $catalogs{0}, "jobs => $jobs: the catalog is the same");
+	compare_with_source($node, $db, $file, "jobs => $jobs: another client agrees", "jobs_$jobs");
+}
+like($catalogs{0}, qr/PRIMARY KEY \(b, a\)/, 'there is a catalog');
+
+# ------------------------------------------------------ statistics
+
+my $statistics = "SELECT tablename, attname, null_frac, avg_width, n_distinct, most_common_vals::text, most_common_freqs, histogram_bounds::text,"
+  . " correlation, most_common_elems::text FROM pg_stats WHERE schemaname = 'S' %s ORDER BY 1, 2";
+sub statistics
+{
+	my ($schema, $condition) = @_;
+	my $sql = sprintf $statistics, $condition;
+
+	$sql =~ s/'S'/'$schema'/;
+	return $node->safe_psql($db, $sql);
+}
+
+# All rows of these tables are in the sample, so that it is the same.
+my $whole = "AND tablename IN ('child', 'nulls', 'small')";
+is(statistics('jobs_3', $whole), statistics('jobs_0', $whole), 'statistics are those of ANALYZE');
+like(statistics('jobs_3', $whole), qr/^child\|parent\|0\|8\|/m, 'there are some');
+# This one is more than a sample; what does not depend on the rows that are in it, or little
+is($node->safe_psql($db, <<'SQL'), '4|t|t|t|t', 'a sample says what the table is like');
+	SELECT count(*), bool_and(n_distinct = -1) FILTER (WHERE attname IN ('id', 'code')),
+	       bool_and(abs(null_frac - 0.1) < 0.02) FILTER (WHERE attname = 'made'),
+	       bool_and(n_distinct = 5 AND array_length(most_common_freqs, 1) = 5) FILTER (WHERE attname = 'few'),
+	       bool_and(correlation > 0.99) FILTER (WHERE attname = 'id')
+	FROM pg_stats WHERE schemaname = 'jobs_3' AND tablename = 'sampled'
+SQL
+# from the whole of it: a sample without its end, or its beginning, would not do
+is($node->safe_psql($db, <<'SQL'), 't', 'a sample is taken from all of the table');
+	SELECT h[1] < 500 AND h[array_upper(h, 1)] > 49500 AND count(*) FILTER (WHERE abs(v - n * 500) > 1500) = 0
+	FROM (SELECT histogram_bounds::text::bigint[] h FROM pg_stats WHERE schemaname = 'jobs_3' AND tablename = 'sampled' AND attname = 'id') s,
+	     unnest(h) WITH ORDINALITY u (v, n) GROUP BY h
+SQL
+is($node->safe_psql($db, "SELECT count(*), count(last_analyze), count(*) FILTER (WHERE n_live_tup > 0) FROM pg_stat_user_tables WHERE schemaname = 'jobs_3'"),
+	$node->safe_psql($db, "SELECT count(*), count(last_analyze), count(*) FILTER (WHERE n_live_tup > 0) FROM pg_stat_user_tables WHERE schemaname = 'jobs_0'"),
+	'that they were analyzed is known');
+# ANALYZE afterwards finds rows of pg_statistic to replace, and sizes to agree with
+my $sizes = "SELECT relname, relpages, reltuples, relallvisible FROM pg_class WHERE relnamespace = 'jobs_3'::regnamespace AND relkind IN ('r', 'i') AND relname <> 'parent_few' ORDER BY 1";
+my $before = $node->safe_psql($db, $sizes);
+$node->safe_psql($db, "SET search_path = jobs_3; ANALYZE parent, child, nulls, sampled, small, vacant");
+is($node->safe_psql($db, $sizes), $before, 'ANALYZE finds the same sizes');
+is(statistics('jobs_3', $whole), statistics('jobs_0', $whole), 'and the same statistics');
+
+foreach my $verify ('count', 'none')
+{
+	my ($out, $err) = migrate_with_log($verify, verify => "'$verify'");
+	my @rounds = shared($err);
+
+	is($out, ($verify eq 'none' ? 0 : 6) . '|6', "verify => $verify");
+	# without sums there is nothing to read of parent, whose indexes need ANALYZE
+	is($rounds[1][3], 5, "verify => $verify: statistics are computed by several processes");
+	is(statistics($verify, $whole), statistics('jobs_0', $whole), "verify => $verify: they are the same");
+}
+
+# The indexes work: they find rows, and refuse others.
+is($node->safe_psql($db, "SET enable_seqscan = off; SELECT count(*) FROM jobs_3.parent WHERE made > '2000-01-01' AND code LIKE 'code%'"),
+	sqlite($file, "SELECT count(*) FROM parent WHERE made > '2000-01-01'"), 'rows are found by an index');
+statement_fails($node, $db, "INSERT INTO jobs_3.parent (code) VALUES ('code 17')", '23505', qr/parent_code_key/, 'a key that is taken');
+statement_fails($node, $db, "INSERT INTO jobs_3.child (a, b, parent) VALUES (1, 'b1', 1)", '23505', qr/child_pkey/, 'a primary key that is taken');
+statement_fails($node, $db, "INSERT INTO jobs_3.child (a, parent) VALUES (1, 1)", '23502', qr/"b"/, 'a NULL in a primary key');
+
+# ------------------------------------------------------ what goes wrong
+
+# Texts that SQLite tells apart and timestamps that are equal: the key cannot be made.
+my $unequal = make_sqlite(<<'SQL', 'unequal.db');
+	CREATE TABLE t (id INTEGER PRIMARY KEY, made DATETIME UNIQUE, v TEXT UNIQUE);
+	INSERT INTO t SELECT value, datetime(value, 'unixepoch'), 'v' || value FROM generate_series(1, 50000);
+	INSERT INTO t VALUES (50001, '1970-01-01T00:16:40', 'last');
+	CREATE INDEX t_made ON t (made);
+SQL
+{
+	my %outcomes;
+
+	foreach my $jobs (0, 2)
+	{
+		my ($rc, $out, $err) = $node->psql($db, 'SELECT count(*) FILTER (WHERE verified) FROM '
+			  . call_sql('migrate', $unequal, target_schema => "'unequal_$jobs'", jobs => $jobs));
+
+		is($out, '1', "a key that fails, jobs => $jobs: the rows arrive");
+		$outcomes{$jobs} = catalog("unequal_$jobs");
+		indexes_agree("unequal_$jobs", "a key that fails, jobs => $jobs");
+		my $note = qr/Keys and indexes were built one after the other, since one failed: could not create unique index "t_made_key" \(Key \(made\)=\(1970-01-01 00:16:40\) is duplicated\.\)/;
+		$jobs ? like($err, $note, 'a key that fails: it is said') : unlike($err, $note, 'a key that fails: no such note with one process');
+	}
+	is($outcomes{2}, $outcomes{0}, 'a key that fails: the others are made as by one process');
+	like($outcomes{2}, qr/^unique\|t\|\|left_out\|.*not unique in PostgreSQL/m, 'a key that fails is left out');
+}
+
+# Event triggers hear of every index.
+{
+	$node->safe_psql($db, <<'SQL');
+		CREATE TABLE heard (tag text, identity text);
+		CREATE FUNCTION hear() RETURNS event_trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			INSERT INTO public.heard SELECT command_tag, object_identity FROM pg_event_trigger_ddl_commands();
+		END $$;
+		CREATE EVENT TRIGGER hear ON ddl_command_end EXECUTE FUNCTION hear();
+SQL
+	my ($out, $err) = migrate_with_log('event');
+	is($out, '6|6', 'with an event trigger: every table is verified');
+	is($node->safe_psql($db, "SELECT count(*) FROM heard WHERE tag = 'CREATE INDEX' AND identity IN ('event.parent_made', 'event.child_parent')"),
+		'2', 'with an event trigger: it hears of indexes');
+	is($node->safe_psql($db, "SELECT count(*) FROM heard WHERE tag = 'ALTER TABLE' AND identity LIKE 'event.parent%'") > 0 ? 1 : 0,
+		1, 'with an event trigger: it hears of keys');
+	is(catalog('event'), $catalogs{0}, 'with an event trigger: the catalog is the same');
+	$node->safe_psql($db, 'ALTER EVENT TRIGGER hear DISABLE; TRUNCATE heard');
+	($out, $err) = migrate_with_log('unheard');
+	is((shared($err))[0][3], 11, 'a disabled one keeps nobody from sharing');
+	# one that has made statistics already
+	$node->safe_psql($db, <<'SQL');
+		CREATE FUNCTION analyze_all() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN ANALYZE; END $$;
+		CREATE EVENT TRIGGER analyze_all ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION analyze_all();
+SQL
+	($out, $err) = migrate_with_log('analyzed');
+	is($out, '6|6', 'with an event trigger that analyzes: every table is verified');
+	is((shared($err))[0][3], 6, 'with an event trigger that analyzes: they are read back by several processes');
+	is(statistics('analyzed', $whole), statistics('jobs_0', $whole), 'with an event trigger that analyzes: the statistics are the same');
+	$node->safe_psql($db, 'DROP EVENT TRIGGER hear; DROP EVENT TRIGGER analyze_all');
+}
+
+# No worker is to be had: the backend does all parts.
+{
+	my ($rc, $out, $err) = $node->psql($db, 'SET max_parallel_workers = 0; SET client_min_messages = debug1; SELECT count(*) FILTER (WHERE verified) FROM '
+		  . call_sql('migrate', $file, target_schema => "'alone'"));
+	is($out, '6', 'no worker is free: every table is verified');
+	is_deeply([ map { "@$_[0, 1]" } shared($err) ], [ '0 0', '0 0' ], 'no worker is free: the backend does it');
+	is(catalog('alone'), $catalogs{0}, 'no worker is free: the catalog is the same');
+	is(statistics('alone', $whole), statistics('jobs_0', $whole), 'no worker is free: the statistics are the same');
+	indexes_agree('alone', 'no worker is free');
+}
+
+# A worker that is ended while it works ends the call, and leaves nothing.
+{
+	my $before = $node->safe_psql($db, 'SELECT count(*) FROM pg_class');
+	my $ended = 0;
+
+	foreach my $round (1 .. 10)
+	{
+		my $session = SqliteMig::Session->new($node, $db);
+		my $other = SqliteMig::Session->new($node, $db);
+		my $pid = $session->pid;
+
+		$session->query('SET client_min_messages = warning;');
+		$session->start('SELECT count(*) FROM ' . call_sql('migrate', $file, target_schema => "'ended'") . ';');
+		until ($session->ended)
+		{
+			my ($out) = $other->query("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE leader_pid = $pid AND pid <> $pid;");
+			last if $out && $out > 0;
+			sleep 0.001;
+		}
+		my ($out, $err) = $session->result;
+		$session->close;
+		$other->close;
+		if ($err =~ /terminating|lost connection to parallel worker/)
+		{
+			$ended = 1;
+			last;
+		}
+		$node->safe_psql($db, 'DROP SCHEMA IF EXISTS ended CASCADE; DELETE FROM sqlite_mig.migration WHERE target_schema = \'ended\'');
+	}
+	is($ended, 1, 'a worker is ended: the call fails');
+	is($node->safe_psql($db, 'SELECT count(*) FROM pg_class'), $before, 'a worker is ended: nothing is left');
+	is($node->safe_psql($db, "SELECT count(*) FILTER (WHERE verified) FROM " . call_sql('migrate', $file, target_schema => "'ended'")),
+		'6', 'a worker is ended: the same call works again');
+}
+
+$node->stop;
+done_testing();
