@@ -101,6 +101,13 @@
 	(DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, false, true, true, true, false).objectId)
 #endif
 
+/* Whether rows may be pruned that a snapshot needs; then CREATE INDEX sets indcheckxmin. */
+#if PG_VERSION_NUM >= 170000
+#define sfm_early_pruning() false
+#else
+#define sfm_early_pruning() (old_snapshot_threshold >= 0)
+#endif
+
 /* Sizes for the planner, inside a transaction that goes on. */
 #if PG_VERSION_NUM >= 180000
 #define sfm_update_relstats(rel, pages, tuples, visible, frozen) \

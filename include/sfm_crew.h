@@ -5,13 +5,12 @@
 #ifndef SFM_CREW_H
 #define SFM_CREW_H
 
-#include "utils/dsa.h"
-
 /* What a task is about, and so what it is the beginning of. */
 typedef enum SfmCrewWork
 {
 	SFM_CREW_BUILD,				/* SfmBuildTask */
-	SFM_CREW_CHECK				/* SfmCheckTask */
+	SFM_CREW_CHECK,				/* SfmCheckTask */
+	SFM_CREW_ORPHANS			/* SfmOrphansTask */
 } SfmCrewWork;
 
 /*
@@ -26,15 +25,16 @@ typedef struct SfmCrewTask
 	double		cost;			/* by any measure: dear tasks are begun first */
 	/* results */
 	int64		elapsed_us;		/* of its first part */
-	dsa_pointer said;			/* for crew.c alone */
+	Size		said;			/* for crew.c alone */
+	Size		said_size;
 	char	   *heard;			/* what sfm_crew_say() said, palloc'd; NULL: nothing */
-	Size		heard_size;
 } SfmCrewTask;
 
 typedef struct SfmCrew SfmCrew;
 
+extern bool sfm_has_event_triggers(void);
 extern int	sfm_crew_workers(int nparts);
-extern void sfm_crew_run(List *tasks, int nworkers);
+extern void sfm_crew_run(List *tasks, int nworkers, Size room);
 extern void sfm_crew_say(SfmCrew *crew, SfmCrewTask *task, const char *data, Size size);
 
 /* An index whose file is to be filled (build.c). */
@@ -53,5 +53,10 @@ extern void sfm_build_index(SfmBuildTask *task);
 typedef struct SfmCheckTask SfmCheckTask;
 
 extern void sfm_check_part(SfmCrew *crew, SfmCheckTask *task, int part);
+
+/* A foreign key whose orphans are looked for (validate.c). */
+typedef struct SfmOrphansTask SfmOrphansTask;
+
+extern void sfm_find_orphans(SfmOrphansTask *task);
 
 #endif							/* SFM_CREW_H */

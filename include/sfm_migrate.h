@@ -163,8 +163,8 @@ typedef struct SfmPlan SfmPlan;
 typedef struct SfmDateRange
 {
 	bool		known;
-	Datum		min;
-	Datum		max;
+	int64		min;			/* as the type has them inside: also dates are widened to this */
+	int64		max;
 } SfmDateRange;
 
 /* What was read back of a target. */
@@ -285,8 +285,7 @@ struct SfmPlanTable
 	SfmChecksum target_before;	/* append */
 	SfmChecksum target_sum;
 	bool		read_back;		/* target_sum is known, by sfm_read_back() */
-	char	   *statistics;		/* for sfm_statistics_store(); NULL: ANALYZE has to run */
-	Size		statistics_size;
+	bool		analyzed;		/* its statistics are stored */
 	int64		elapsed_us;
 };
 
@@ -330,6 +329,7 @@ typedef struct SfmObject
 	char	   *index_sql;		/* key, index on columns alone: what makes the index of it, or NULL */
 	char	   *attach_sql;		/* key: what makes that index the constraint's */
 	bool		made;			/* by sfm_build_together() */
+	bool		checked;		/* foreign key: sfm_check_keys_together() found no orphans */
 } SfmObject;
 
 struct SfmPlan
@@ -593,9 +593,9 @@ typedef struct SfmTargetAdder SfmTargetAdder;
 extern SfmTargetAdder *sfm_target_adder(int ncolumns, const SfmType *types);
 extern void sfm_target_add(SfmTargetAdder *adder, const Datum *values, const bool *isnull,
 						   SfmTargetSum *sum);
-extern void sfm_target_merge(SfmTargetSum *into, const SfmTargetSum *other, int ncolumns,
-							 const SfmType *types);
+extern void sfm_target_merge(SfmTargetSum *into, const SfmTargetSum *other, int ncolumns);
 extern SfmTargetSum *sfm_target_sum(const char *query, int ncolumns, const SfmType *types);
+extern Datum sfm_date_datum(SfmKind kind, int64 key);
 extern SfmType *sfm_column_types(const SfmPlanTable *table);
 extern void sfm_take_target_sum(SfmPlanTable *table, const SfmTargetSum *sum);
 extern char *sfm_check_columns(const SfmPlanTable *table);
@@ -658,6 +658,10 @@ extern void sfm_create_objects(SfmPlan *plan, SfmPhase phase);
 /* build.c: those that several processes build */
 extern void sfm_build_together(SfmPlan *plan);
 
+/* validate.c: foreign keys that several processes check */
+extern void sfm_check_keys_together(SfmPlan *plan);
+extern void sfm_add_checked_key(const SfmObject *object);
+
 /* report.c */
 extern void sfm_report_row(ReturnSetInfo *rsinfo, const SfmPlan *plan, const SfmPlanTable *table);
 extern const char *sfm_status_word(const SfmPlan *plan, const SfmPlanTable *table);
@@ -672,7 +676,7 @@ extern void sfm_exec(const char *sql);
 #define sfm_execf(...) sfm_exec(psprintf(__VA_ARGS__))	/* the same, formatted */
 extern ErrorData *sfm_subtransaction(bool (*work) (void *arg), void *arg);
 extern bool sfm_try(bool (*work) (void *arg), void *arg);
-extern bool sfm_try_work(bool (*work) (void *arg), void *arg, char **message);
+extern bool sfm_try_work(bool (*work) (void *arg), void *arg, int *sqlstate, char **message);
 extern bool sfm_try_exec(const char *sql, int *sqlstate, char **message);
 extern int64 sfm_query_int64(const char *sql, bool *isnull);
 extern char *sfm_query_text(const char *sql);

@@ -97,7 +97,7 @@ CONF
 	}
 
 	is($node->safe_psql($db, $migrate), 't', "$level: migrated and verified");
-	like(slurp_file($node->logfile), qr/2 parallel workers did [1-9]\d* of 4 parts of 4 tasks/, "$level: workers have built indexes");
+	like(slurp_file($node->logfile), qr/2 parallel workers did [1-9]\d* of 4 parts of 4 tasks: indexes/, "$level: workers have built indexes");
 	my $content = content($node, $db, 'app');
 	$reference{$level} = $content;
 	is($node->safe_psql($db, "SELECT count(*) FROM pg_visibility_map_summary('app.child') WHERE all_frozen > 0"), '1', "$level: rows are frozen")

@@ -20,11 +20,13 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_am_d.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_utilcmd.h"
 #include "parser/parser.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "sfm_crew.h"
@@ -48,7 +50,7 @@ sfm_build_index(SfmBuildTask *task)
 	IndexInfo  *info = BuildIndexInfo(index);
 	IndexBuildResult *result = index->rd_indam->ambuild(table, index, info);
 
-	/* index_build() would set indcheckxmin; our tables have no row versions to fear */
+	/* index_build() would set indcheckxmin, but the catalog is not a worker's to write */
 	if (info->ii_BrokenHotChain)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -74,13 +76,6 @@ define_index(const SfmObject *object)
 	return result;
 }
 
-/* Whether somebody wants to hear of each command, which no command would tell here. */
-static bool
-has_event_triggers(void)
-{
-	return sfm_query_text("SELECT 1 FROM pg_event_trigger WHERE evtenabled <> 'D'") != NULL;
-}
-
 /* Reads and compares so many rows, the measure of what an index costs. */
 static double
 cost_of(const SfmObject *object)
@@ -88,11 +83,28 @@ cost_of(const SfmObject *object)
 	return object->table->target_rows;
 }
 
+/* Whether all types have an order; one that has none would end the work on all indexes. */
+static bool
+has_order(const SfmObject *object)
+{
+	const SfmTable *source = object->table->source;
+	int			n = object->index ? object->index->ncolumns : source->nkeys;
+
+	for (int i = 0; i < n; i++)
+	{
+		int			number = object->index ? object->index->columns[i].column : source->keys[i];
+
+		if (!OidIsValid(GetDefaultOpClass(sfm_plan_column(object->table, number)->type.typid, BTREE_AM_OID)))
+			return false;
+	}
+	return true;
+}
+
 static bool
 can_share(const SfmObject *object)
 {
 	/* what went the fast way is a plain table of our own, without older versions of rows */
-	return object->index_sql != NULL && object->extra_sql == NULL && !object->table->exists &&
+	return object->index_sql != NULL && has_order(object) && object->extra_sql == NULL && !object->table->exists &&
 		object->table->fast_rows == object->table->target_rows &&
 		object->table->target_rows >= ROWS_A_TASK;
 }
@@ -158,7 +170,7 @@ build_together(void *arg)
 		task->index = define_index(object);
 		tasks = lappend(tasks, task);
 	}
-	sfm_crew_run(tasks, sfm_crew_workers(list_length(tasks)));
+	sfm_crew_run(tasks, sfm_crew_workers(list_length(tasks)), 0);
 	foreach(lc, tasks)
 	{
 		const SfmBuildTask *task = lfirst(lc);
@@ -185,9 +197,9 @@ sfm_build_together(SfmPlan *plan)
 	char	   *message;
 	ListCell   *lc;
 
-	if (objects == NIL || has_event_triggers())
+	if (objects == NIL || sfm_early_pruning() || sfm_has_event_triggers())
 		return;
-	if (!sfm_try_work(build_together, objects, &message))
+	if (!sfm_try_work(build_together, objects, NULL, &message))
 	{
 		plan->notes = lappend(plan->notes,
 							  psprintf("Keys and indexes were built one after the other, since one failed: %s.",

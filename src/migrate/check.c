@@ -59,15 +59,20 @@ date_key(SfmKind kind, Datum value)
 	return kind == SFM_KIND_DATE ? DatumGetDateADT(value) : DatumGetInt64(value);
 }
 
-static inline void
-widen_range(SfmDateRange *range, SfmKind kind, Datum value)
+/* The value that has this key. */
+Datum
+sfm_date_datum(SfmKind kind, int64 key)
 {
-	int64		key = date_key(kind, value);
+	return kind == SFM_KIND_DATE ? DateADTGetDatum((DateADT) key) : Int64GetDatum(key);
+}
 
-	if (!range->known || key < date_key(kind, range->min))
-		range->min = value;
-	if (!range->known || key > date_key(kind, range->max))
-		range->max = value;
+static inline void
+widen_range(SfmDateRange *range, int64 key)
+{
+	if (!range->known || key < range->min)
+		range->min = key;
+	if (!range->known || key > range->max)
+		range->max = key;
 	range->known = true;
 }
 
@@ -82,21 +87,20 @@ sfm_target_add(SfmTargetAdder *adder, const Datum *values, const bool *isnull,
 		int			n = adder->dates[i];
 
 		if (!isnull[n])
-			widen_range(&sum->dates[n], adder->types[n].kind, values[n]);
+			widen_range(&sum->dates[n], date_key(adder->types[n].kind, values[n]));
 	}
 }
 
-/* Adds the sum of other rows of these types. */
+/* Adds the sum of other rows of the same table. */
 void
-sfm_target_merge(SfmTargetSum *into, const SfmTargetSum *other, int ncolumns,
-				 const SfmType *types)
+sfm_target_merge(SfmTargetSum *into, const SfmTargetSum *other, int ncolumns)
 {
 	sfm_checksum_add(&into->checksum, &other->checksum);
 	for (int i = 0; i < ncolumns; i++)
 		if (other->dates[i].known)
 		{
-			widen_range(&into->dates[i], types[i].kind, other->dates[i].min);
-			widen_range(&into->dates[i], types[i].kind, other->dates[i].max);
+			widen_range(&into->dates[i], other->dates[i].min);
+			widen_range(&into->dates[i], other->dates[i].max);
 		}
 }
 

@@ -26,8 +26,10 @@
 /* It pays to start workers for so many pages, with so many more for what a table costs. */
 #define PAGES_TO_SHARE 256
 #define PAGES_A_TABLE 8
-/* Tables read at once: what is computed of them is in memory together. */
+/* Tables read at once, and what is computed of them: in shared memory together. */
 #define TABLES_AT_ONCE 100
+#define ROOM_A_COLUMN (16 * 1024)
+#define MOST_ROOM (8 * 1024 * 1024)
 
 /* One column to be checked. */
 typedef struct CheckColumn
@@ -147,7 +149,7 @@ is_plain(const SfmPlanTable *table)
 
 /* What is to be read of a table; NULL: nothing, or not by the crew. */
 static SfmCheckTask *
-make_task(const SfmPlan *plan, const SfmPlanTable *table)
+make_task(const SfmPlan *plan, const SfmPlanTable *table, bool may_compute)
 {
 	int			n = table->ncolumns;
 	bool		sums = plan->options->verify == SFM_METHOD_CHECKSUM;
@@ -163,7 +165,7 @@ make_task(const SfmPlan *plan, const SfmPlanTable *table)
 		return NULL;
 	pages = pages_to_read(table->relid);
 	parts = 1 + Min(pages / PAGES_A_PART, max_parallel_maintenance_workers);
-	statistics = parts == 1 && sfm_statistics_are_plain(table->relid);
+	statistics = may_compute && parts == 1 && sfm_statistics_are_plain(table->relid);
 	if (!sums && !statistics)
 		return NULL;
 
@@ -191,31 +193,29 @@ make_task(const SfmPlan *plan, const SfmPlanTable *table)
 }
 
 static void
-take_result(const SfmPlan *plan, SfmPlanTable *table, SfmCheckTask *task)
+take_result(SfmPlanTable *table, SfmCheckTask *task)
 {
 	table->elapsed_us += task->task.elapsed_us;
 	if (task->sums)
 	{
 		SfmTargetSum *sum = palloc0(SFM_TARGET_SUM_SIZE(task->ncolumns));
-		SfmType    *types = sfm_column_types(table);
 
 		for (int i = 0; i < task->task.parts; i++)
-			sfm_target_merge(sum, nth_sum(task, i), task->ncolumns, types);
+			sfm_target_merge(sum, nth_sum(task, i), task->ncolumns);
 		sfm_take_target_sum(table, sum);
 		table->read_back = true;
 	}
 	if (task->task.heard)
 	{
-		table->statistics = MemoryContextAllocHuge(plan->mcxt, task->task.heard_size);
-		memcpy(table->statistics, task->task.heard, task->task.heard_size);
-		table->statistics_size = task->task.heard_size;
+		sfm_statistics_store(table->relid, task->task.heard, task->task.said_size, table->target_rows);
+		table->analyzed = true;
 	}
 }
 
 /*
  * Before table n of the plan is finished: reads it back, and with it those that follow,
- * where jobs and the settings allow several processes and it pays.  Sets read_back and
- * statistics of the tables that were read.
+ * where jobs and the settings allow several processes and it pays.  Stores the statistics
+ * that were computed on the way.  Sets read_back and analyzed of the tables.
  */
 void
 sfm_read_back(SfmPlan *plan, int n)
@@ -224,18 +224,22 @@ sfm_read_back(SfmPlan *plan, int n)
 	List	   *tables = NIL;
 	double		cost = 0;
 	int			parts = 0;
+	Size		room = 0;
+	bool		may_compute;
 	MemoryContext work;
 	ListCell   *lc;
 
 	if (n % TABLES_AT_ONCE != 0 || max_parallel_maintenance_workers == 0)
 		return;
 	work = sfm_work_begin();
+	/* they may have asked for other statistics */
+	may_compute = !sfm_has_event_triggers();
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = n; i < Min(n + TABLES_AT_ONCE, list_length(plan->tables)); i++)
 	{
 		SfmPlanTable *table = list_nth(plan->tables, i);
-		SfmCheckTask *task = make_task(plan, table);
+		SfmCheckTask *task = make_task(plan, table, may_compute);
 
 		if (task == NULL)
 			continue;
@@ -243,12 +247,14 @@ sfm_read_back(SfmPlan *plan, int n)
 		tables = lappend(tables, table);
 		parts += task->task.parts;
 		cost += task->task.cost * task->task.parts;
+		if (task->statistics)
+			room += (Size) ROOM_A_COLUMN * task->ncolumns;
 	}
 	if (cost >= PAGES_TO_SHARE && sfm_crew_workers(parts) > 0)
 	{
-		sfm_crew_run(tasks, sfm_crew_workers(parts));
+		sfm_crew_run(tasks, sfm_crew_workers(parts), Min(room, MOST_ROOM));
 		foreach(lc, tasks)
-			take_result(plan, list_nth(tables, foreach_current_index(lc)), lfirst(lc));
+			take_result(list_nth(tables, foreach_current_index(lc)), lfirst(lc));
 	}
 	PopActiveSnapshot();
 	sfm_work_end(work);

@@ -168,7 +168,7 @@ check_batch(Check *check, int64 *different)
 		if (column->generated_sql == NULL)
 			continue;
 		check->sql = check_sql(check->table, column);
-		if (sfm_try_work(count_different, check, &message))
+		if (sfm_try_work(count_different, check, NULL, &message))
 			different[i] += check->different;
 		else
 			give_up(column, MemoryContextStrdup(GetMemoryChunkContext(different),
@@ -243,7 +243,7 @@ sfm_check_generated(SfmPlan *plan, SfmPlanTable *table)
 		if (table->columns[i].generated_sql == NULL)
 			continue;
 		check.sql = check_sql(table, &table->columns[i]);
-		if (!sfm_try_work(check_immutable, &check, &message))
+		if (!sfm_try_work(check_immutable, &check, NULL, &message))
 			give_up(&table->columns[i], message);
 	}
 	check_rows(plan, &check, different);

@@ -158,13 +158,26 @@ failure_note(const SfmObject *object, int sqlstate, const char *message)
 	return psprintf("PostgreSQL refused it: %s.", message);
 }
 
+/* Makes it. */
+static bool
+run_statement(void *arg)
+{
+	const SfmObject *object = arg;
+
+	if (object->checked)
+		sfm_add_checked_key(object);
+	else
+		sfm_exec(object->target_sql);
+	return true;
+}
+
 static void
 create_object(SfmPlan *plan, SfmObject *object)
 {
 	int			sqlstate;
 	char	   *message;
 
-	if (sfm_try_exec(object->target_sql, &sqlstate, &message))
+	if (sfm_try_work(run_statement, object, &sqlstate, &message))
 	{
 		if (object->extra_sql == NULL)
 			return;
@@ -201,6 +214,8 @@ rows_read(const SfmObject *object)
 {
 	int64		rows = object->table ? object->table->target_rows + object->table->rows_before : 0;
 
+	if (object->checked)
+		return 0;
 	return object->parent ?
 		rows + object->parent->target_rows + object->parent->rows_before : rows;
 }
@@ -215,7 +230,7 @@ create_batch(void *arg)
 	{
 		SfmObject  *object = lfirst(lc);
 
-		sfm_exec(object->target_sql);
+		(void) run_statement(object);
 		if (object->extra_sql)
 			sfm_exec(object->extra_sql);
 	}

@@ -16,7 +16,6 @@
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "port/atomics.h"
-#include "storage/lwlock.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -26,39 +25,37 @@
 #include "sfm_migrate.h"
 
 #define KEY_CREW UINT64CONST(1)
-#define KEY_AREA UINT64CONST(2)
 /* The least that maintenance_work_mem can be, in kB. */
 #define LEAST_MEMORY 1024
+
+/* What tasks are about, by SfmCrewWork. */
+static const char *const work_words[] = {"indexes", "tables", "foreign keys"};
 
 /* A part of a task, which one process takes. */
 typedef struct Turn
 {
-	Size		task;			/* where it is, from the start of CrewShared */
+	Size		task;			/* where it is, from the start of SfmCrew */
 	int			part;
 } Turn;
 
-typedef struct CrewShared
+struct SfmCrew
 {
 	int			nturns;
 	int			memory;			/* maintenance_work_mem of each process, in kB */
 	pg_atomic_uint32 next;		/* turn that nobody has taken */
 	pg_atomic_uint32 helped;	/* turns that workers took */
+	pg_atomic_uint64 used;		/* up to here it is used, from the start of SfmCrew */
+	Size		size;			/* of all of it */
 	Turn		turns[FLEXIBLE_ARRAY_MEMBER];
-	/* follow: the tasks */
-} CrewShared;
-
-struct SfmCrew
-{
-	CrewShared *shared;
-	dsa_area   *area;			/* for what tasks have to say; NULL: there is none */
+	/* follow: the tasks, then room for what they have to say */
 };
 
 extern PGDLLEXPORT void sqlite_fdw_mig_crew_main(dsm_segment *segment, shm_toc *toc);
 
 static SfmCrewTask *
-task_at(CrewShared *shared, Size where)
+task_at(SfmCrew *crew, Size where)
 {
-	return (SfmCrewTask *) ((char *) shared + where);
+	return (SfmCrewTask *) ((char *) crew + where);
 }
 
 static void
@@ -72,6 +69,9 @@ do_part(SfmCrew *crew, SfmCrewTask *task, int part)
 		case SFM_CREW_CHECK:
 			sfm_check_part(crew, (SfmCheckTask *) task, part);
 			break;
+		case SFM_CREW_ORPHANS:
+			sfm_find_orphans((SfmOrphansTask *) task);
+			break;
 	}
 }
 
@@ -79,25 +79,24 @@ do_part(SfmCrew *crew, SfmCrewTask *task, int part)
 static void
 take_turns(SfmCrew *crew)
 {
-	CrewShared *shared = crew->shared;
 	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "SQLite migration task",
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(mcxt);
 	int			level = NewGUCNestLevel();
 	uint32		n;
 
-	(void) set_config_option("maintenance_work_mem", psprintf("%d", shared->memory), PGC_USERSET,
+	(void) set_config_option("maintenance_work_mem", psprintf("%d", crew->memory), PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	while ((n = pg_atomic_fetch_add_u32(&shared->next, 1)) < shared->nturns)
+	while ((n = pg_atomic_fetch_add_u32(&crew->next, 1)) < crew->nturns)
 	{
-		const Turn *turn = &shared->turns[n];
-		SfmCrewTask *task = task_at(shared, turn->task);
+		const Turn *turn = &crew->turns[n];
+		SfmCrewTask *task = task_at(crew, turn->task);
 		TimestampTz began = GetCurrentTimestamp();
 
 		CHECK_FOR_INTERRUPTS();
 		do_part(crew, task, turn->part);
 		if (IsParallelWorker())
-			pg_atomic_fetch_add_u32(&shared->helped, 1);
+			pg_atomic_fetch_add_u32(&crew->helped, 1);
 		if (turn->part == 0)
 			task->elapsed_us = GetCurrentTimestamp() - began;
 		MemoryContextReset(mcxt);
@@ -111,28 +110,26 @@ take_turns(SfmCrew *crew)
 void
 sqlite_fdw_mig_crew_main(dsm_segment *segment, shm_toc *toc)
 {
-	SfmCrew		crew;
-
-	crew.shared = shm_toc_lookup(toc, KEY_CREW, false);
-	crew.area = dsa_attach_in_place(shm_toc_lookup(toc, KEY_AREA, false), segment);
-	take_turns(&crew);
-	dsa_detach(crew.area);
+	take_turns(shm_toc_lookup(toc, KEY_CREW, false));
 }
 
 /*
  * Hands bytes, once a task, to the caller of sfm_crew_run(), in task->heard.  They get
- * lost, and heard is NULL, where there is no more shared memory.
+ * lost, and heard is NULL, where there is no more room.
  */
 void
 sfm_crew_say(SfmCrew *crew, SfmCrewTask *task, const char *data, Size size)
 {
-	if (crew->area == NULL || size == 0)
-		return;
-	task->said = dsa_allocate_extended(crew->area, size, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
-	if (!DsaPointerIsValid(task->said))
-		return;
-	memcpy(dsa_get_address(crew->area, task->said), data, size);
-	task->heard_size = size;
+	uint64		at = pg_atomic_read_u64(&crew->used);
+
+	do
+	{
+		if (size > crew->size - at)
+			return;
+	} while (!pg_atomic_compare_exchange_u64(&crew->used, &at, at + size));
+	memcpy((char *) crew + at, data, size);
+	task->said = at;
+	task->said_size = size;
 }
 
 /* Takes over what processes did to a task. */
@@ -141,10 +138,10 @@ finish_task(SfmCrew *crew, SfmCrewTask *task, const SfmCrewTask *done)
 {
 	memcpy(task, done, done->size);
 	task->heard = NULL;
-	if (!DsaPointerIsValid(task->said))
+	if (task->said_size == 0)
 		return;
-	task->heard = MemoryContextAllocHuge(CurrentMemoryContext, task->heard_size);
-	memcpy(task->heard, dsa_get_address(crew->area, task->said), task->heard_size);
+	task->heard = palloc(task->said_size);
+	memcpy(task->heard, (char *) crew + task->said, task->said_size);
 }
 
 static int
@@ -156,6 +153,13 @@ by_cost(const ListCell *a, const ListCell *b)
 	return first > second ? -1 : first < second;
 }
 
+/* Whether somebody hears of commands and may act on them. */
+bool
+sfm_has_event_triggers(void)
+{
+	return sfm_query_text("SELECT 1 FROM pg_event_trigger WHERE evtenabled <> 'D'") != NULL;
+}
+
 /* How many workers shall help with so many parts: what jobs and the settings allow. */
 int
 sfm_crew_workers(int nparts)
@@ -163,9 +167,9 @@ sfm_crew_workers(int nparts)
 	return Max(Min(nparts - 1, max_parallel_maintenance_workers), 0);
 }
 
-/* What the shared memory holds, and how much of it there is. */
+/* What the shared memory holds, and how much of it that is; NULL: only how much. */
 static Size
-lay_out(List *tasks, CrewShared *shared)
+lay_out(List *tasks, SfmCrew *crew)
 {
 	int			nturns = 0;
 	Size		size;
@@ -173,21 +177,21 @@ lay_out(List *tasks, CrewShared *shared)
 
 	foreach(lc, tasks)
 		nturns += ((SfmCrewTask *) lfirst(lc))->parts;
-	size = MAXALIGN(offsetof(CrewShared, turns) + sizeof(Turn) * nturns);
-	if (shared)
-		shared->nturns = 0;
+	size = MAXALIGN(offsetof(SfmCrew, turns) + sizeof(Turn) * nturns);
+	nturns = 0;
 	foreach(lc, tasks)
 	{
 		SfmCrewTask *task = lfirst(lc);
 
-		if (shared)
+		if (crew)
 		{
-			memcpy(task_at(shared, size), task, task->size);
+			memcpy(task_at(crew, size), task, task->size);
 			for (int i = 0; i < task->parts; i++)
 			{
-				shared->turns[shared->nturns].task = size;
-				shared->turns[shared->nturns++].part = i;
+				crew->turns[nturns].task = size;
+				crew->turns[nturns++].part = i;
 			}
+			crew->nturns = nturns;
 		}
 		size += MAXALIGN(task->size);
 	}
@@ -196,17 +200,14 @@ lay_out(List *tasks, CrewShared *shared)
 
 /*
  * Does all tasks, a list of SfmCrewTask *, in this process and up to nworkers parallel
- * workers.  They share maintenance_work_mem.
+ * workers.  They share maintenance_work_mem, and room for so many bytes that they say.
  */
 void
-sfm_crew_run(List *tasks, int nworkers)
+sfm_crew_run(List *tasks, int nworkers, Size room)
 {
-	Size		area_size = dsa_minimum_size();
 	ParallelContext *context;
-	SfmCrew		crew;
-	char	   *area;
+	SfmCrew    *crew;
 	Size		size;
-	Size		at;
 	ListCell   *lc;
 
 	tasks = list_copy(tasks);
@@ -217,40 +218,34 @@ sfm_crew_run(List *tasks, int nworkers)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	EnterParallelMode();
 	context = CreateParallelContext("sqlite_fdw_mig", "sqlite_fdw_mig_crew_main", nworkers);
-	shm_toc_estimate_chunk(&context->estimator, size);
-	shm_toc_estimate_chunk(&context->estimator, area_size);
-	shm_toc_estimate_keys(&context->estimator, 2);
+	shm_toc_estimate_chunk(&context->estimator, size + room);
+	shm_toc_estimate_keys(&context->estimator, 1);
 	InitializeParallelDSM(context);
 
-	crew.shared = shm_toc_allocate(context->toc, size);
-	(void) lay_out(tasks, crew.shared);
-	crew.shared->memory = Max(maintenance_work_mem / (context->nworkers + 1), LEAST_MEMORY);
-	pg_atomic_init_u32(&crew.shared->next, 0);
-	pg_atomic_init_u32(&crew.shared->helped, 0);
-	shm_toc_insert(context->toc, KEY_CREW, crew.shared);
-	area = shm_toc_allocate(context->toc, area_size);
-	/* without a segment there are no workers, and the area could not grow */
-	crew.area = context->seg == NULL ? NULL :
-		dsa_create_in_place(area, area_size, LWTRANCHE_PARALLEL_QUERY_DSA, context->seg);
-	shm_toc_insert(context->toc, KEY_AREA, area);
+	crew = shm_toc_allocate(context->toc, size + room);
+	(void) lay_out(tasks, crew);
+	crew->memory = Max(maintenance_work_mem / (context->nworkers + 1), LEAST_MEMORY);
+	crew->size = size + room;
+	pg_atomic_init_u64(&crew->used, size);
+	pg_atomic_init_u32(&crew->next, 0);
+	pg_atomic_init_u32(&crew->helped, 0);
+	shm_toc_insert(context->toc, KEY_CREW, crew);
 
 	LaunchParallelWorkers(context);
-	take_turns(&crew);
+	take_turns(crew);
 	WaitForParallelWorkersToFinish(context);
 	ereport(DEBUG1,
-			(errmsg_internal("%d parallel workers did %u of %d parts of %d tasks", context->nworkers_launched,
-							 pg_atomic_read_u32(&crew.shared->helped), crew.shared->nturns,
-							 list_length(tasks))));
-	at = MAXALIGN(offsetof(CrewShared, turns) + sizeof(Turn) * crew.shared->nturns);
+			(errmsg_internal("%d parallel workers did %u of %d parts of %d tasks: %s", context->nworkers_launched,
+							 pg_atomic_read_u32(&crew->helped), crew->nturns, list_length(tasks),
+							 work_words[((SfmCrewTask *) linitial(tasks))->work])));
+	size = MAXALIGN(offsetof(SfmCrew, turns) + sizeof(Turn) * crew->nturns);
 	foreach(lc, tasks)
 	{
-		const SfmCrewTask *done = task_at(crew.shared, at);
+		const SfmCrewTask *done = task_at(crew, size);
 
-		finish_task(&crew, lfirst(lc), done);
-		at += MAXALIGN(done->size);
+		finish_task(crew, lfirst(lc), done);
+		size += MAXALIGN(done->size);
 	}
-	if (crew.area)
-		dsa_detach(crew.area);
 	DestroyParallelContext(context);
 	ExitParallelMode();
 	PopActiveSnapshot();

@@ -147,8 +147,8 @@ note_date_range(SfmPlanTable *table)
 				 quote_identifier(column->target),
 				 OidOutputFunctionCall(output, column->seen.min),
 				 OidOutputFunctionCall(output, column->seen.max),
-				 OidOutputFunctionCall(output, column->target_dates.min),
-				 OidOutputFunctionCall(output, column->target_dates.max));
+				 OidOutputFunctionCall(output, sfm_date_datum(column->type.kind, column->target_dates.min)),
+				 OidOutputFunctionCall(output, sfm_date_datum(column->type.kind, column->target_dates.max)));
 	}
 }
 

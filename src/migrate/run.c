@@ -200,20 +200,6 @@ balance_books(const SfmPlanTable *table)
 			 errhint("A trigger, rule or policy of the target may have kept rows out.")));
 }
 
-/* Statistics for the planner, where they are not computed yet by ANALYZE. */
-static void
-analyze(SfmPlanTable *table)
-{
-	if (table->statistics == NULL)
-	{
-		sfm_execf("ANALYZE %s", table->qualified);
-		return;
-	}
-	sfm_statistics_store(table->relid, table->statistics, table->statistics_size, table->target_rows);
-	pfree(table->statistics);
-	table->statistics = NULL;
-}
-
 static void
 finish_tables(SfmPlan *plan)
 {
@@ -242,7 +228,8 @@ finish_tables(SfmPlan *plan)
 			balance_books(table);
 			sfm_verify_table(plan, table);
 		}
-		analyze(table);
+		if (!table->analyzed)
+			sfm_execf("ANALYZE %s", table->qualified);
 		SFM_CLOCK_STOP(clock, table);
 		if (table->loaded)
 			ereport(NOTICE,
@@ -364,6 +351,7 @@ run_plan(SfmPlan *plan)
 	sfm_progress_phase("foreign keys");
 	if (plan->options->on_orphan == SFM_ORPHANS_REJECT)
 		sfm_reject_orphans(plan);
+	sfm_check_keys_together(plan);
 	sfm_create_objects(plan, SFM_PHASE_FOREIGN_KEY);
 	sfm_create_objects(plan, SFM_PHASE_VIEW);
 	finish_tables(plan);

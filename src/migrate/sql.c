@@ -94,8 +94,12 @@ sfm_subtransaction(bool (*work) (void *arg), void *arg)
 	return error;
 }
 
-static bool
-try_work(bool (*work) (void *arg), void *arg, int *sqlstate, char **message)
+/*
+ * The same; false when it failed in a way that concerns it alone.  Then *sqlstate, unless
+ * that is NULL, and *message (palloc'd, with the detail) say why.  Any other error is raised.
+ */
+bool
+sfm_try_work(bool (*work) (void *arg), void *arg, int *sqlstate, char **message)
 {
 	ErrorData  *error = sfm_subtransaction(work, arg);
 
@@ -103,17 +107,15 @@ try_work(bool (*work) (void *arg), void *arg, int *sqlstate, char **message)
 		return true;
 	if (!costs_only_itself(error->sqlerrcode))
 		ReThrowError(error);
-	*sqlstate = error->sqlerrcode;
+	if (sqlstate)
+		*sqlstate = error->sqlerrcode;
 	*message = error->detail ?
 		psprintf("%s (%s)", error->message, error->detail) : pstrdup(error->message);
 	FreeErrorData(error);
 	return false;
 }
 
-/*
- * The same; false when it failed in a way that concerns it alone.  Any other error is
- * raised.
- */
+/* The same, of which nobody asks why. */
 bool
 sfm_try(bool (*work) (void *arg), void *arg)
 {
@@ -127,16 +129,6 @@ sfm_try(bool (*work) (void *arg), void *arg)
 	return false;
 }
 
-/*
- * The same; then *message (palloc'd, with the detail) says why it failed.
- */
-bool
-sfm_try_work(bool (*work) (void *arg), void *arg, char **message)
-{
-	int			sqlstate;
-
-	return try_work(work, arg, &sqlstate, message);
-}
 
 static bool
 exec_work(void *arg)
@@ -153,7 +145,7 @@ exec_work(void *arg)
 bool
 sfm_try_exec(const char *sql, int *sqlstate, char **message)
 {
-	return try_work(exec_work, unconstify(char *, sql), sqlstate, message);
+	return sfm_try_work(exec_work, unconstify(char *, sql), sqlstate, message);
 }
 
 /* The first column of a query's first row as bigint; no row counts as NULL. */

@@ -203,14 +203,15 @@ sfm_sampler_end(SfmSampler *sampler, StringInfo result)
 												 ALLOCSET_DEFAULT_SIZES);
 	Relation	catalog = table_open(StatisticRelationId, AccessShareLock);
 
-	if (sampler->seen > sampler->nrows)
+	/* in the order of the table, which a scan need not begin at its start */
+	if (sampler->nrows > 1)
 		qsort(sampler->rows, sampler->nrows, sizeof(HeapTuple), by_place);
 	for (int i = 0; i < sampler->ncolumns && sampler->nrows > 0; i++)
 	{
 		VacAttrStats *stats = sampler->columns[i];
 		MemoryContext old = MemoryContextSwitchTo(column);
 		HeapTuple	row;
-		Size		length;
+		Size		length[MAXIMUM_ALIGNOF / sizeof(Size)] = {0};
 
 		stats->rows = sampler->rows;
 		stats->tupDesc = RelationGetDescr(sampler->rel);
@@ -221,8 +222,8 @@ sfm_sampler_end(SfmSampler *sampler, StringInfo result)
 		if (!stats->stats_valid)
 			continue;
 		row = form_row(RelationGetDescr(catalog), RelationGetRelid(sampler->rel), stats);
-		length = row->t_len;
-		appendBinaryStringInfo(result, (char *) &length, sizeof(length));
+		length[0] = row->t_len;
+		appendBinaryStringInfo(result, (char *) length, sizeof(length));
 		appendBinaryStringInfo(result, (char *) row->t_data, row->t_len);
 		while (result->len % MAXIMUM_ALIGNOF != 0)
 			appendStringInfoChar(result, '\0');
@@ -267,27 +268,9 @@ sfm_statistics_are_plain(Oid relid)
 	return result;
 }
 
-/* Stores a row of pg_statistic in the place of an older one, which an event trigger may have caused. */
-static void
-store_row(Relation catalog, CatalogIndexState indexes, HeapTuple row)
-{
-	Form_pg_statistic form = (Form_pg_statistic) GETSTRUCT(row);
-	HeapTuple	old = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(form->starelid),
-									  Int16GetDatum(form->staattnum), BoolGetDatum(form->stainherit));
-
-	if (!HeapTupleIsValid(old))
-	{
-		CatalogTupleInsertWithInfo(catalog, row, indexes);
-		return;
-	}
-	row->t_self = old->t_self;
-	ReleaseSysCache(old);
-	CatalogTupleUpdateWithInfo(catalog, &row->t_self, row, indexes);
-}
-
 /*
- * Stores what sfm_sampler_end() gave of a table of so many rows, and says that it was
- * analyzed.
+ * Stores what sfm_sampler_end() gave of a table without statistics, of so many rows, and
+ * says that it was analyzed.
  */
 void
 sfm_statistics_store(Oid relid, const char *statistics, Size size, int64 tuples)
@@ -304,12 +287,12 @@ sfm_statistics_store(Oid relid, const char *statistics, Size size, int64 tuples)
 		HeapTupleData row = {0};
 		Size		length = *(const Size *) (statistics + at);
 
-		at += sizeof(length);
+		at += MAXIMUM_ALIGNOF;
 		row.t_len = length;
 		row.t_data = (HeapTupleHeader) (statistics + at);
 		ItemPointerSetInvalid(&row.t_self);
 		row.t_tableOid = StatisticRelationId;
-		store_row(catalog, indexes, &row);
+		CatalogTupleInsertWithInfo(catalog, &row, indexes);
 		at += MAXALIGN(length);
 	}
 	CatalogCloseIndexes(indexes);
