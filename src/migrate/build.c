@@ -109,13 +109,16 @@ can_share(const SfmObject *object)
 		object->table->target_rows >= ROWS_A_TASK;
 }
 
-static int
-by_cost(const ListCell *a, const ListCell *b)
+static SfmObject *
+dearest(List *objects)
 {
-	double		first = cost_of(lfirst(a));
-	double		second = cost_of(lfirst(b));
+	SfmObject  *result = linitial(objects);
+	ListCell   *lc;
 
-	return first > second ? -1 : first < second;
+	foreach(lc, objects)
+		if (cost_of(lfirst(lc)) > cost_of(result))
+			result = lfirst(lc);
+	return result;
 }
 
 /*
@@ -140,11 +143,12 @@ choose_objects(const SfmPlan *plan)
 		chosen = lappend(chosen, object);
 		total += cost_of(object);
 	}
-	list_sort(chosen, by_cost);
-	while (chosen != NIL && cost_of(linitial(chosen)) * OWN_GAIN > total)
+	while (chosen != NIL && cost_of(dearest(chosen)) * OWN_GAIN > total)
 	{
-		total -= cost_of(linitial(chosen));
-		chosen = list_delete_first(chosen);
+		SfmObject  *alone = dearest(chosen);
+
+		total -= cost_of(alone);
+		chosen = list_delete_ptr(chosen, alone);
 	}
 	return total >= ROWS_TO_SHARE && sfm_crew_workers(list_length(chosen)) > 0 ? chosen : NIL;
 }

@@ -31,13 +31,13 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/sampling.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "sfm_crew.h"
 #include "sfm_migrate.h"
+#include "sfm_reservoir.h"
 
 /* The least sample that ANALYZE takes (do_analyze_rel() in analyze.c). */
 #define LEAST_ROWS 100
@@ -49,11 +49,7 @@ struct SfmSampler
 	VacAttrStats **columns;		/* those that have statistics */
 	int			ncolumns;
 	HeapTuple  *rows;
-	int			nrows;
-	int			wanted;
-	double		seen;
-	double		skip;			/* rows to pass over; below 0: to be drawn */
-	ReservoirStateData state;
+	SfmReservoir reservoir;
 };
 
 /* What is computed for a column, or NULL: nothing is. */
@@ -93,11 +89,11 @@ sfm_sampler_begin(Relation rel)
 {
 	SfmSampler *sampler = palloc0(sizeof(SfmSampler));
 	int			natts = RelationGetDescr(rel)->natts;
+	int			wanted = LEAST_ROWS;
 
 	sampler->rel = rel;
 	sampler->mcxt = CurrentMemoryContext;
 	sampler->columns = palloc(sizeof(VacAttrStats *) * natts);
-	sampler->wanted = LEAST_ROWS;
 	for (int i = 0; i < natts; i++)
 	{
 		VacAttrStats *stats = examine_column(rel, i + 1);
@@ -105,11 +101,10 @@ sfm_sampler_begin(Relation rel)
 		if (stats == NULL)
 			continue;
 		sampler->columns[sampler->ncolumns++] = stats;
-		sampler->wanted = Max(sampler->wanted, stats->minrows);
+		wanted = Max(wanted, stats->minrows);
 	}
-	sampler->rows = palloc(sizeof(HeapTuple) * sampler->wanted);
-	sampler->skip = -1;
-	reservoir_init_selection_state(&sampler->state, sampler->wanted);
+	sampler->rows = palloc(sizeof(HeapTuple) * wanted);
+	sfm_reservoir_begin(&sampler->reservoir, wanted);
 	return sampler;
 }
 
@@ -117,24 +112,16 @@ sfm_sampler_begin(Relation rel)
 void
 sfm_sampler_add(SfmSampler *sampler, TupleTableSlot *slot)
 {
-	MemoryContext old = MemoryContextSwitchTo(sampler->mcxt);
+	bool		replaces;
+	int			place = sfm_reservoir_next(&sampler->reservoir, &replaces);
+	MemoryContext old;
 
-	if (sampler->nrows < sampler->wanted)
-		sampler->rows[sampler->nrows++] = ExecCopySlotHeapTuple(slot);
-	else
-	{
-		if (sampler->skip < 0)
-			sampler->skip = reservoir_get_next_S(&sampler->state, sampler->seen, sampler->wanted);
-		if (sampler->skip <= 0)
-		{
-			int			n = (int) (sampler->wanted * sampler_random_fract(&sampler->state.randstate));
-
-			heap_freetuple(sampler->rows[n]);
-			sampler->rows[n] = ExecCopySlotHeapTuple(slot);
-		}
-		sampler->skip -= 1;
-	}
-	sampler->seen += 1;
+	if (place < 0)
+		return;
+	old = MemoryContextSwitchTo(sampler->mcxt);
+	if (replaces)
+		heap_freetuple(sampler->rows[place]);
+	sampler->rows[place] = ExecCopySlotHeapTuple(slot);
 	MemoryContextSwitchTo(old);
 }
 
@@ -202,11 +189,12 @@ sfm_sampler_end(SfmSampler *sampler, StringInfo result)
 	MemoryContext column = AllocSetContextCreate(CurrentMemoryContext, "SQLite migration column",
 												 ALLOCSET_DEFAULT_SIZES);
 	Relation	catalog = table_open(StatisticRelationId, AccessShareLock);
+	int			nrows = sampler->reservoir.filled;
 
 	/* in the order of the table, which a scan need not begin at its start */
-	if (sampler->nrows > 1)
-		qsort(sampler->rows, sampler->nrows, sizeof(HeapTuple), by_place);
-	for (int i = 0; i < sampler->ncolumns && sampler->nrows > 0; i++)
+	if (nrows > 1)
+		qsort(sampler->rows, nrows, sizeof(HeapTuple), by_place);
+	for (int i = 0; i < sampler->ncolumns && nrows > 0; i++)
 	{
 		VacAttrStats *stats = sampler->columns[i];
 		MemoryContext old = MemoryContextSwitchTo(column);
@@ -215,7 +203,7 @@ sfm_sampler_end(SfmSampler *sampler, StringInfo result)
 
 		stats->rows = sampler->rows;
 		stats->tupDesc = RelationGetDescr(sampler->rel);
-		stats->compute_stats(stats, fetch_value, sampler->nrows, sampler->seen);
+		stats->compute_stats(stats, fetch_value, nrows, sampler->reservoir.seen);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(column);
 		CHECK_FOR_INTERRUPTS();
