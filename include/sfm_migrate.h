@@ -608,7 +608,7 @@ extern void sfm_read_back(SfmPlan *plan, int n);
 
 /* statistics.c: what ANALYZE does, in two steps */
 typedef struct SfmSampler SfmSampler;
-extern SfmSampler *sfm_sampler_begin(Relation rel);
+extern SfmSampler *sfm_sampler_begin(Relation rel, double total);
 extern void sfm_sampler_add(SfmSampler *sampler, TupleTableSlot *slot);
 extern void sfm_sampler_end(SfmSampler *sampler, StringInfo result);
 extern void sfm_set_size(Oid relid, double tuples);

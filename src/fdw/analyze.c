@@ -3,7 +3,8 @@
  *		ANALYZE of a foreign table: a sample of its rows for PostgreSQL's statistics.
  *
  * The whole table is stepped through, as SQLite has no way to take rows at random,
- * but only rows that enter the sample are converted.
+ * but only rows that enter the sample are converted.  The sample is Vitter's
+ * reservoir, as in PostgreSQL's own acquire_sample_rows().
  */
 #include "postgres.h"
 
@@ -12,11 +13,11 @@
 #include "foreign/foreign.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/sampling.h"
 
 #include "compat.h"
 #include "fdw_internal.h"
 #include "sfm_names.h"
-#include "sfm_reservoir.h"
 
 /* Opens a query for all columns of the foreign table that the source has. */
 static void
@@ -69,32 +70,43 @@ acquire_sample(Relation rel, int elevel, HeapTuple *rows, int targrows,
 	Datum	   *values = palloc(sizeof(Datum) * Max(source->natts, 1));
 	bool	   *isnull = palloc(sizeof(bool) * Max(source->natts, 1));
 	SfmReader	reader;
-	SfmReservoir reservoir;
+	ReservoirStateData state;
+	double		seen = 0;
+	double		skip = -1;
+	int			n = 0;
 
 	open_reader(rel, source, &reader);
 	memset(isnull, true, source->natts);
-	sfm_reservoir_begin(&reservoir, targrows);
+	reservoir_init_selection_state(&state, targrows);
 	while (sfm_step(reader.stmt))
 	{
-		bool		replaces;
-		int			place = sfm_reservoir_next(&reservoir, &replaces);
-
 		sfm_vacuum_delay_point();
-		if (place < 0)
-			continue;
-		if (replaces)
-			heap_freetuple(rows[place]);
-		rows[place] = sample_row(rel, &reader, values, isnull, row_context);
+		if (n < targrows)
+			rows[n++] = sample_row(rel, &reader, values, isnull, row_context);
+		else
+		{
+			if (skip < 0)
+				skip = reservoir_get_next_S(&state, seen, targrows);
+			if (skip <= 0)
+			{
+				int			k = (int) (targrows * sampler_random_fract(&state.randstate));
+
+				heap_freetuple(rows[k]);
+				rows[k] = sample_row(rel, &reader, values, isnull, row_context);
+			}
+			skip -= 1;
+		}
+		seen += 1;
 	}
 	sfm_finalize(reader.stmt);
 	MemoryContextDelete(row_context);
 
-	*totalrows = reservoir.seen;
+	*totalrows = seen;
 	*totaldeadrows = 0;
 	ereport(elevel,
 			(errmsg("\"%s\": SQLite table contains %.0f rows; %d rows in sample",
-					RelationGetRelationName(rel), reservoir.seen, reservoir.filled)));
-	return reservoir.filled;
+					RelationGetRelationName(rel), seen, n)));
+	return n;
 }
 
 /* AnalyzeForeignTable: every table can be sampled. */

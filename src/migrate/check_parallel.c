@@ -44,6 +44,7 @@ struct SfmCheckTask
 	Oid			relid;
 	bool		sums;			/* sums are asked for */
 	bool		statistics;		/* statistics are; then there is one part */
+	double		rows;			/* that the table has */
 	int			ncolumns;
 	Size		scan;			/* where the scan that parts share is, from here */
 	/* follow: ncolumns times CheckColumn, for each part an SfmTargetSum, the scan */
@@ -87,7 +88,7 @@ sfm_check_part(SfmCrew *crew, SfmCheckTask *task, int part)
 	Datum	   *values = palloc(sizeof(Datum) * task->ncolumns);
 	bool	   *isnull = palloc(sizeof(bool) * task->ncolumns);
 	SfmTargetAdder *adder = task->sums ? begin_sums(task) : NULL;
-	SfmSampler *sampler = task->statistics ? sfm_sampler_begin(rel) : NULL;
+	SfmSampler *sampler = task->statistics ? sfm_sampler_begin(rel, task->rows) : NULL;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
@@ -180,6 +181,7 @@ make_task(const SfmPlan *plan, const SfmPlanTable *table, bool may_compute)
 	task->relid = table->relid;
 	task->sums = sums;
 	task->statistics = statistics;
+	task->rows = table->target_rows;
 	task->ncolumns = n;
 	task->scan = sums_end;
 	for (int i = 0; i < n; i++)

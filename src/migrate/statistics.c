@@ -5,8 +5,8 @@
  *
  * ANALYZE cannot run in a worker, since it writes the catalog.  What it computes is
  * computed here by the same functions (each type's typanalyze, else std_typanalyze()),
- * from a sample of the same size, taken as it takes its own; the backend then stores the
- * rows of pg_statistic and what ANALYZE stores besides.  Tables with an index over an
+ * from a sample of the same size; the backend then stores the rows of pg_statistic and
+ * what ANALYZE stores besides.  Tables with an index over an
  * expression or with a WHERE, which have statistics of their own, and those so large that
  * ANALYZE need not read all of them, are left to ANALYZE.
  */
@@ -23,6 +23,7 @@
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
@@ -37,7 +38,6 @@
 #include "compat.h"
 #include "sfm_crew.h"
 #include "sfm_migrate.h"
-#include "sfm_reservoir.h"
 
 /* The least sample that ANALYZE takes (do_analyze_rel() in analyze.c). */
 #define LEAST_ROWS 100
@@ -48,8 +48,11 @@ struct SfmSampler
 	MemoryContext mcxt;			/* of all of it */
 	VacAttrStats **columns;		/* those that have statistics */
 	int			ncolumns;
-	HeapTuple  *rows;
-	SfmReservoir reservoir;
+	HeapTuple  *rows;			/* the sample */
+	int			nrows;
+	int			wanted;			/* rows that it shall have */
+	double		total;			/* rows of the table */
+	double		seen;			/* of them */
 };
 
 /* What is computed for a column, or NULL: nothing is. */
@@ -83,16 +86,17 @@ examine_column(Relation rel, AttrNumber attnum)
 	return able && stats->compute_stats && stats->minrows > 0 ? stats : NULL;
 }
 
-/* Begins to take a sample of a table's rows; all in CurrentMemoryContext. */
+/* Begins to take a sample of a table's rows, of which there are so many; all in CurrentMemoryContext. */
 SfmSampler *
-sfm_sampler_begin(Relation rel)
+sfm_sampler_begin(Relation rel, double total)
 {
 	SfmSampler *sampler = palloc0(sizeof(SfmSampler));
 	int			natts = RelationGetDescr(rel)->natts;
-	int			wanted = LEAST_ROWS;
 
 	sampler->rel = rel;
 	sampler->mcxt = CurrentMemoryContext;
+	sampler->total = total;
+	sampler->wanted = LEAST_ROWS;
 	sampler->columns = palloc(sizeof(VacAttrStats *) * natts);
 	for (int i = 0; i < natts; i++)
 	{
@@ -101,27 +105,28 @@ sfm_sampler_begin(Relation rel)
 		if (stats == NULL)
 			continue;
 		sampler->columns[sampler->ncolumns++] = stats;
-		wanted = Max(wanted, stats->minrows);
+		sampler->wanted = Max(sampler->wanted, stats->minrows);
 	}
-	sampler->rows = palloc(sizeof(HeapTuple) * wanted);
-	sfm_reservoir_begin(&sampler->reservoir, wanted);
+	sampler->rows = palloc(sizeof(HeapTuple) * sampler->wanted);
 	return sampler;
 }
 
-/* Sees the table's next row, and keeps a copy of it if it enters the sample. */
+/*
+ * Sees the table's next row, and keeps a copy of it if it enters the sample.  The number
+ * of rows is known, so that each is drawn as it comes (Knuth's algorithm S) and stays,
+ * where ANALYZE has to draw by a reservoir.
+ */
 void
 sfm_sampler_add(SfmSampler *sampler, TupleTableSlot *slot)
 {
-	bool		replaces;
-	int			place = sfm_reservoir_next(&sampler->reservoir, &replaces);
+	double		left = sampler->total - sampler->seen++;
 	MemoryContext old;
 
-	if (place < 0)
+	if (sampler->nrows == sampler->wanted ||
+		pg_prng_double(&pg_global_prng_state) * left >= sampler->wanted - sampler->nrows)
 		return;
 	old = MemoryContextSwitchTo(sampler->mcxt);
-	if (replaces)
-		heap_freetuple(sampler->rows[place]);
-	sampler->rows[place] = ExecCopySlotHeapTuple(slot);
+	sampler->rows[sampler->nrows++] = ExecCopySlotHeapTuple(slot);
 	MemoryContextSwitchTo(old);
 }
 
@@ -189,12 +194,10 @@ sfm_sampler_end(SfmSampler *sampler, StringInfo result)
 	MemoryContext column = AllocSetContextCreate(CurrentMemoryContext, "SQLite migration column",
 												 ALLOCSET_DEFAULT_SIZES);
 	Relation	catalog = table_open(StatisticRelationId, AccessShareLock);
-	int			nrows = sampler->reservoir.filled;
-
 	/* in the order of the table, which a scan need not begin at its start */
-	if (nrows > 1)
-		qsort(sampler->rows, nrows, sizeof(HeapTuple), by_place);
-	for (int i = 0; i < sampler->ncolumns && nrows > 0; i++)
+	if (sampler->nrows > 1)
+		qsort(sampler->rows, sampler->nrows, sizeof(HeapTuple), by_place);
+	for (int i = 0; i < sampler->ncolumns && sampler->nrows > 0; i++)
 	{
 		VacAttrStats *stats = sampler->columns[i];
 		MemoryContext old = MemoryContextSwitchTo(column);
@@ -203,7 +206,7 @@ sfm_sampler_end(SfmSampler *sampler, StringInfo result)
 
 		stats->rows = sampler->rows;
 		stats->tupDesc = RelationGetDescr(sampler->rel);
-		stats->compute_stats(stats, fetch_value, nrows, sampler->reservoir.seen);
+		stats->compute_stats(stats, fetch_value, sampler->nrows, sampler->seen);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(column);
 		CHECK_FOR_INTERRUPTS();
