@@ -42,14 +42,18 @@ struct SfmOrphansTask
 void
 sfm_find_orphans(SfmOrphansTask *task)
 {
+	/* one process, with the memory that RI_Initial_Check() takes for its join */
+	const char *const settings[][2] = {
+		{"work_mem", psprintf("%d", maintenance_work_mem)},
+		{"hash_mem_multiplier", "1"},
+		{"max_parallel_workers_per_gather", "0"}
+	};
 	int			level = NewGUCNestLevel();
 	bool		isnull;
 
-	/* one process, with the memory that RI_Initial_Check() takes for its join */
-	(void) set_config_option("work_mem", psprintf("%d", maintenance_work_mem), PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("max_parallel_workers_per_gather", "0", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute(task->sql, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
