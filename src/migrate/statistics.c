@@ -6,9 +6,9 @@
  * ANALYZE cannot run in a worker, since it writes the catalog.  What it computes is
  * computed here by the same functions (each type's typanalyze, else std_typanalyze()),
  * from a sample of the same size; the backend then stores the rows of pg_statistic and
- * what ANALYZE stores besides.  Tables with an index over an
- * expression or with a WHERE, which have statistics of their own, and those so large that
- * ANALYZE need not read all of them, are left to ANALYZE.
+ * what ANALYZE stores besides.  Tables with an index over an expression or with a WHERE,
+ * which have statistics of their own, and those so large that ANALYZE need not read all of
+ * them, are left to ANALYZE.
  */
 #include "postgres.h"
 
@@ -36,7 +36,6 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
-#include "sfm_crew.h"
 #include "sfm_migrate.h"
 
 /* The least sample that ANALYZE takes (do_analyze_rel() in analyze.c). */
@@ -194,6 +193,7 @@ sfm_sampler_end(SfmSampler *sampler, StringInfo result)
 	MemoryContext column = AllocSetContextCreate(CurrentMemoryContext, "SQLite migration column",
 												 ALLOCSET_DEFAULT_SIZES);
 	Relation	catalog = table_open(StatisticRelationId, AccessShareLock);
+
 	/* in the order of the table, which a scan need not begin at its start */
 	if (sampler->nrows > 1)
 		qsort(sampler->rows, sampler->nrows, sizeof(HeapTuple), by_place);

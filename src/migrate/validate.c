@@ -107,12 +107,15 @@ make_task(const SfmObject *object, const char *condition)
 void
 sfm_check_keys_together(SfmPlan *plan)
 {
-	MemoryContext work = sfm_work_begin();
+	MemoryContext work;
 	List	   *tasks = NIL;
 	List	   *objects = NIL;
 	double		cost = 0;
 	ListCell   *lc;
 
+	if (max_parallel_maintenance_workers == 0)
+		return;
+	work = sfm_work_begin();
 	foreach(lc, plan->objects)
 	{
 		SfmObject  *object = lfirst(lc);
