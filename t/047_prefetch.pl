@@ -61,7 +61,7 @@ sub no_readers
 
 # More than 16 MB, so that a reader is worth it: every storage class in every column,
 # rows too big for the queue, texts with NUL bytes and invalid ones, a table without
-# rowid, one without rows, a rowid that has another name.
+# rowid, one without rows, a rowid that has another name, or is a later column.
 my $all = make_sqlite(<<'SQL', 'all.db');
 	PRAGMA synchronous = off;
 	CREATE TABLE clean (id INTEGER PRIMARY KEY, i INTEGER, r REAL, t TEXT, n NUMERIC, b BOOLEAN,
@@ -81,6 +81,10 @@ my $all = make_sqlite(<<'SQL', 'all.db');
 	CREATE TABLE big (id INTEGER PRIMARY KEY, t TEXT, x BLOB);
 	INSERT INTO big VALUES (1, 'small', x'01'), (2, printf('%.*c', 5000000, 'y'), zeroblob(6000000)), (3, 'after', NULL),
 	                       (4, NULL, randomblob(4300000));
+	CREATE TABLE late (t TEXT, i INTEGER, id INTEGER PRIMARY KEY);
+	INSERT INTO late SELECT 't' || value, value, value * 3 FROM generate_series(1, 1000);
+	UPDATE late SET i = 'no number' WHERE id = 300;
+	INSERT INTO late VALUES (printf('%.*c', 5000000, 'z'), 'no number either', 5000);
 	CREATE TABLE odd (rowid TEXT, t TEXT);
 	INSERT INTO odd VALUES ('a', 'x' || char(0) || 'y'), ('b', CAST(x'ff41' AS TEXT)), ('c', '');
 	CREATE TABLE pairs (a INTEGER, b TEXT, PRIMARY KEY (b, a)) WITHOUT ROWID;
@@ -115,7 +119,7 @@ foreach my $on_misfit ('widen', 'null', 'reject')
 		my $result = $node->safe_psql($db, 'SELECT count(*) FILTER (WHERE verified), count(*) FROM '
 			  . call_sql('migrate', $all, target_schema => "'$schema'", on_misfit => "'$on_misfit'", jobs => $jobs));
 
-		is($result, '7|7', "$on_misfit, jobs => $jobs: every table is verified");
+		is($result, '8|8', "$on_misfit, jobs => $jobs: every table is verified");
 		push @outcomes, outcome($schema);
 		compare_with_source($node, $db, $all, "$schema: another client agrees", $schema) if $on_misfit eq 'widen' && $jobs;
 		no_readers("$on_misfit, jobs => $jobs");
@@ -123,6 +127,14 @@ foreach my $on_misfit ('widen', 'null', 'reject')
 	is($outcomes[1], $outcomes[0], "$on_misfit: one reader gives what none gives");
 	is($outcomes[2], $outcomes[0], "$on_misfit: so do more workers");
 	isnt($outcomes[0], '', "$on_misfit: there is an outcome");
+}
+# A column that is the rowid tells it, wherever it stands.
+foreach my $table ('misfits', 'late')
+{
+	is($node->safe_psql($db, 'SELECT DISTINCT source_rowid FROM sqlite_mig.rejected_row JOIN sqlite_mig.migration ON id = migration_id'
+			  . " WHERE target_schema = 'reject_1' AND source_table = '$table' ORDER BY 1"),
+		sqlite($all, "SELECT rowid FROM $table WHERE typeof(i) = 'text' OR typeof(" . ($table eq 'late' ? 'i' : 'd') . ") = 'blob' ORDER BY 1"),
+		"$table: rows that were rejected are named by their rowids");
 }
 {
 	my $message = sub {
@@ -144,21 +156,21 @@ foreach my $on_misfit ('widen', 'null', 'reject')
 	$session->query('SET client_min_messages = warning;');
 	$session->start('SELECT count(*) FROM ' . call_sql('migrate', $all, target_schema => "'seen'") . ';');
 	ok(reader_of($session), 'a file of this size has a reader by default');
-	is(($session->result)[0], '7', 'and arrives');
+	is(($session->result)[0], '8', 'and arrives');
 	$session->start('SELECT count(*) FROM ' . call_sql('migrate', $all, target_schema => "'unseen'", jobs => 0) . ';');
 	is(reader_of($session), undef, 'with jobs => 0 there is none');
-	is(($session->result)[0], '7', 'and it arrives too');
+	is(($session->result)[0], '8', 'and it arrives too');
 	$session->close;
 }
 
 # A foreign server as the source; one whose transaction has begun is read by one process.
 $node->safe_psql($db, "CREATE SERVER lite FOREIGN DATA WRAPPER sqlite_fdw_mig OPTIONS (database '$all');"
 	  . 'CREATE FOREIGN TABLE lite_pairs (a bigint, b text) SERVER lite OPTIONS ("table" \'pairs\')');
-is($node->safe_psql($db, "SELECT count(*) FILTER (WHERE verified) FROM sqlite_mig.migrate('lite', 'of_server')"), '7', 'a server as the source');
+is($node->safe_psql($db, "SELECT count(*) FILTER (WHERE verified) FROM sqlite_mig.migrate('lite', 'of_server')"), '8', 'a server as the source');
 {
 	my ($rc, $out, $err) = $node->psql($db, 'BEGIN; SELECT count(*) FROM lite_pairs;'
 		  . "SELECT count(*) FILTER (WHERE verified) FROM sqlite_mig.migrate('lite', 'of_used_server'); COMMIT");
-	is($out, "5000\n7", 'a server that the transaction has read before');
+	is($out, "5000\n8", 'a server that the transaction has read before');
 	like($err, qr/One process read the file, since the transaction had read from the server before\./, 'which is said');
 }
 
@@ -167,7 +179,7 @@ is($node->safe_psql($db, "SELECT count(*) FILTER (WHERE verified) FROM sqlite_mi
 	$node->safe_psql('postgres', 'ALTER SYSTEM SET max_worker_processes = 1');	# the logical replication launcher's
 	$node->restart;
 	my ($rc, $out, $err) = $node->psql($db, 'SELECT count(*) FILTER (WHERE verified) FROM ' . call_sql('migrate', $all, target_schema => "'no_worker'"));
-	is($out, '7', 'no background worker is free');
+	is($out, '8', 'no background worker is free');
 	like($err, qr/One process read the file, since no background worker was free/, 'which is said');
 	$node->safe_psql('postgres', 'ALTER SYSTEM RESET max_worker_processes');
 	$node->restart;
@@ -252,7 +264,7 @@ foreach my $way ('cancel', 'terminate')
 		'the reader is ended by somebody: an error that says so');
 	is($node->safe_psql($db, "SELECT count(*) FROM pg_namespace WHERE nspname = 'gone'"), '0', 'and nothing is left');
 	is(($session->query('SELECT count(*) FILTER (WHERE verified) FROM ' . call_sql('migrate', $all, target_schema => "'gone'") . ';'))[0],
-		'7', 'the same call works again in the same session');
+		'8', 'the same call works again in the same session');
 	no_readers('after all');
 	$session->close;
 }

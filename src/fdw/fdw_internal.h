@@ -110,7 +110,8 @@ extern void sfm_end_scan(ForeignScanState *node);
 /* sink_scan.c */
 typedef struct SfmSinkScan SfmSinkScan;
 extern void sfm_sink_prepare(const SfmScanSink *sink, List *attributes, SfmForeignColumn *columns);
-extern SfmSinkScan *sfm_sink_begin(SfmScanSink *sink, SfmReader *reader, ForeignScan *plan);
+extern SfmSinkScan *sfm_sink_begin(SfmScanSink *sink, SfmReader *reader,
+								   const SfmForeignColumn *columns, ForeignScan *plan);
 extern bool sfm_sink_prefetches(const SfmSinkScan *scan);
 extern bool sfm_sink_next(SfmSinkScan *scan, ExprContext *econtext, Datum *values, bool *isnull);
 extern void sfm_sink_end(SfmSinkScan *scan);
@@ -119,7 +120,8 @@ extern void sfm_sink_end(SfmSinkScan *scan);
 typedef struct SfmPrefetchScan SfmPrefetchScan;
 extern SfmPrefetchScan *sfm_prefetch_scan(SfmPrefetch *prefetch, const char *sql,
 										  const char *table, const char *rowid_name,
-										  int ncolumns, const SfmType *hash_types);
+										  int ncolumns, int rowid_cell,
+										  const SfmType *hash_types);
 extern bool sfm_prefetch_next(SfmPrefetchScan *scan, SfmValue *values, SfmChecksum *sum);
 extern void sfm_prefetch_end(SfmPrefetchScan *scan);
 

@@ -258,7 +258,8 @@ struct SfmPrefetchScan
 	const char *sql;
 	const char *table;
 	const char *rowid_name;
-	int			ncells;			/* the rowid included */
+	int			first;			/* cells before this one do not come */
+	int			ncells;			/* all of them */
 	const char *next;			/* the next row, in the current message */
 	int64		left;			/* rows that are left in it */
 	int64		rows;			/* taken so far */
@@ -269,12 +270,13 @@ struct SfmPrefetchScan
 
 /*
  * Asks for all rows of a query, which has no parameters and no WHERE and begins with
- * the rowid.  table is for messages.  hash_types, when given, are those of the
+ * the rowid; rowid_cell is a later cell where a column is the rowid, and then the first
+ * is not read.  table is for messages.  hash_types, when given, are those of the
  * columns without the rowid, and rows come with their checksum.
  */
 SfmPrefetchScan *
 sfm_prefetch_scan(SfmPrefetch *prefetch, const char *sql, const char *table,
-				  const char *rowid_name, int ncolumns, const SfmType *hash_types)
+				  const char *rowid_name, int ncolumns, int rowid_cell, const SfmType *hash_types)
 {
 	SfmPrefetchScan *scan = palloc0(sizeof(SfmPrefetchScan));
 	char		header[MAXALIGN(sizeof(SfmScanRequest))] = {0};
@@ -286,11 +288,13 @@ sfm_prefetch_scan(SfmPrefetch *prefetch, const char *sql, const char *table,
 	scan->sql = sql;
 	scan->table = table;
 	scan->rowid_name = rowid_name;
+	scan->first = rowid_cell > 0 ? 1 : 0;
 	scan->ncells = ncolumns + 1;
 
 	request->kind = SFM_REQUEST_SCAN;
 	request->hash = hash_types != NULL;
 	request->ncolumns = ncolumns;
+	request->rowid_cell = rowid_cell;
 	request->sql_len = strlen(sql) + 1;
 	initStringInfo(&message);
 	appendBinaryStringInfo(&message, header, sizeof(header));
@@ -324,9 +328,9 @@ next_batch(SfmPrefetchScan *scan)
 	return true;
 }
 
-/* The row with the rowid in values[0], read here. */
+/* The row with this rowid, read here. */
 static void
-read_big(SfmPrefetchScan *scan, SfmValue *values)
+read_big(SfmPrefetchScan *scan, int64 rowid, SfmValue *values)
 {
 	if (scan->big == NULL)
 	{
@@ -339,16 +343,16 @@ read_big(SfmPrefetchScan *scan, SfmValue *values)
 	}
 	else
 		sfm_reset(scan->big);
-	sfm_bind_int64(scan->big, 1, values[0].u.i);
+	sfm_bind_int64(scan->big, 1, rowid);
 	if (!sfm_step(scan->big))
 		elog(ERROR, "row %lld of table \"%s\" is not in the backend's state of the file",
-			 (long long) values[0].u.i, scan->table);
-	for (int i = 0; i < scan->ncells; i++)
+			 (long long) rowid, scan->table);
+	for (int i = scan->first; i < scan->ncells; i++)
 		sfm_column(scan->big, i, &values[i]);
 }
 
 /*
- * The next row: its cells, the rowid's first, valid until the next call; false at the
+ * The next row: its cells, the rowid's first where it is read, valid until the next call; false at the
  * end.  *sum has the row's checksum, or 0 rows where it came without.  Raises the
  * worker's errors.
  */
@@ -361,11 +365,11 @@ sfm_prefetch_next(SfmPrefetchScan *scan, SfmValue *values, SfmChecksum *sum)
 	while (scan->left == 0)
 		if (scan->ended || !next_batch(scan))
 			return false;
-	scan->next = sfm_wire_get(scan->next, &row, values, scan->ncells);
+	scan->next = sfm_wire_get(scan->next, &row, values + scan->first, scan->ncells - scan->first);
 	scan->left--;
 	scan->rows++;
 	if (row.too_big)
-		read_big(scan, values);
+		read_big(scan, values[scan->first].u.i, values);
 	sum->rows = row.hashed ? 1 : 0;
 	sum->lo = row.lo;
 	sum->hi = row.hi;

@@ -23,7 +23,7 @@
 #include "fdw_internal.h"
 
 /* To change with the layout of the segment or of the messages. */
-#define SFM_PREFETCH_MAGIC 0x53464d50
+#define SFM_PREFETCH_MAGIC 0x53464d51
 
 #define SFM_REQUEST_QUEUE (64 * 1024)
 #define SFM_ROW_QUEUE (1024 * 1024)
@@ -55,6 +55,7 @@ typedef struct SfmScanRequest
 	char		kind;
 	bool		hash;			/* rows come with their checksum */
 	int			ncolumns;		/* without the rowid, which comes first */
+	int			rowid_cell;		/* where the rowid is; not 0: in a column, and the first cell is not read */
 	int			sql_len;		/* with its terminating zero */
 	/* follow: ncolumns times SfmType where hash, the query, the table's name */
 } SfmScanRequest;
@@ -68,7 +69,7 @@ typedef struct SfmBatch
 
 /*
  * A row, its length a multiple of 8: this header, then each cell, the rowid's
- * first.
+ * first unless a column has it.
  */
 typedef struct SfmWireRow
 {

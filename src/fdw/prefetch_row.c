@@ -12,15 +12,13 @@ has_bytes(SfmClass cls)
 	return cls == SFM_TEXT || cls == SFM_BLOB;
 }
 
-/* Appends a row of n cells; of a row that is too big, the first alone. */
+/* Appends a row of n cells. */
 void
 sfm_wire_put(StringInfo to, const SfmWireRow *row, const SfmValue *values, int n)
 {
 	int64		need = sizeof(SfmWireRow);
 	char	   *p;
 
-	if (row->too_big)
-		n = 1;
 	for (int i = 0; i < n; i++)
 		need += sizeof(SfmWireCell) +
 			(has_bytes(values[i].cls) ? TYPEALIGN64(8, values[i].len) : 8);
@@ -54,7 +52,7 @@ sfm_wire_put(StringInfo to, const SfmWireRow *row, const SfmValue *values, int n
 }
 
 /*
- * Reads the row at from, of n cells unless it is too big.  Text and blobs stay where
+ * Reads the row at from, of n cells, or of the rowid's alone when it is too big.  Text and blobs stay where
  * they are.  Returns where the next row begins.
  */
 const char *

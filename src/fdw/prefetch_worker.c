@@ -109,13 +109,13 @@ start_batch(StringInfo batch, char kind, int64 rows)
 	appendBinaryStringInfo(batch, (char *) &header, sizeof(header));
 }
 
-/* Reads the current row's cells; returns the bytes of its texts and blobs. */
+/* Reads the current row's cells from first on; returns the bytes of its texts and blobs. */
 static int64
-read_row(SfmStmt *stmt, SfmValue *values, int n)
+read_row(SfmStmt *stmt, SfmValue *values, int first, int n)
 {
 	int64		bytes = 0;
 
-	for (int i = 0; i < n; i++)
+	for (int i = first; i < n; i++)
 	{
 		sfm_column(stmt, i, &values[i]);
 		if (values[i].cls == SFM_TEXT || values[i].cls == SFM_BLOB)
@@ -129,6 +129,8 @@ run_scan(const char *data, shm_mq_handle *queue)
 {
 	ScanTask		scan = read_request(data);
 	int			n = scan.request->ncolumns + 1;
+	int			rowid_cell = scan.request->rowid_cell;
+	int			first = rowid_cell > 0 ? 1 : 0;
 	SfmValue   *values = palloc(sizeof(SfmValue) * n);
 	SfmRowHash *hash = scan.request->hash ?
 		sfm_rowhash_create(scan.request->ncolumns, scan.types) : NULL;
@@ -143,7 +145,7 @@ run_scan(const char *data, shm_mq_handle *queue)
 	{
 		SfmWireRow	row = {0};
 
-		row.too_big = read_row(stmt, values, n) > SFM_TOO_BIG;
+		row.too_big = read_row(stmt, values, first, n) > SFM_TOO_BIG;
 		if (hash != NULL && !row.too_big)
 		{
 			SfmChecksum sum = {0};
@@ -152,7 +154,10 @@ run_scan(const char *data, shm_mq_handle *queue)
 			row.lo = sum.lo;
 			row.hi = sum.hi;
 		}
-		sfm_wire_put(&batch, &row, values, n);
+		if (row.too_big)
+			sfm_wire_put(&batch, &row, values + rowid_cell, 1);
+		else
+			sfm_wire_put(&batch, &row, values + first, n - first);
 		in_batch++;
 		rows++;
 		if (batch.len >= BATCH_BYTES)

@@ -119,7 +119,7 @@ sfm_begin_scan(ForeignScanState *node, int eflags)
 	sfm_reader_init(&state->reader, rel, columns, attributes,
 					boolVal(list_nth(plan->fdw_private, SFM_PLAN_ROWID)), table);
 	if (sink != NULL)
-		state->sink = sfm_sink_begin(sink, &state->reader, plan);
+		state->sink = sfm_sink_begin(sink, &state->reader, columns, plan);
 	if (state->sink == NULL || !sfm_sink_prefetches(state->sink))
 		state->reader.stmt = sfm_prepare(file, strVal(list_nth(plan->fdw_private, SFM_PLAN_SQL)),
 										 table);

@@ -24,8 +24,10 @@ struct SfmSinkScan
 {
 	SfmScanSink *sink;
 	SfmReader  *reader;
-	SfmValue   *cells;			/* of the row, the rowid's first where it is read */
+	SfmValue   *cells;			/* of the row, the rowid's first where the query gives it */
 	SfmValue   *values;			/* the same without the rowid */
+	int			first;			/* cells before this one are not read */
+	int			rowid_cell;		/* has the rowid; -1: none does */
 	bool	   *null_misfits;	/* which columns' misfits count as NULL */
 	bool		any_null_misfit;
 	SfmPrefetchScan *ahead;		/* a worker's, which reads ahead; or NULL */
@@ -46,12 +48,26 @@ sfm_sink_prepare(const SfmScanSink *sink, List *attributes, SfmForeignColumn *co
 		columns[list_nth_int(attributes, i) - 1].type.fixed = sink->columns[i].fixed;
 }
 
+/* The cell of a column that is the rowid, which is then not read twice; else the query's first. */
+static int
+rowid_cell(const SfmScanSink *sink, const SfmReader *reader, const SfmForeignColumn *columns)
+{
+	int			number = sink->table->rowid_column;
+
+	if (!reader->has_rowid)
+		return -1;
+	for (int i = 0; number >= 0 && i < reader->ncolumns; i++)
+		if (strcmp(columns[reader->columns[i].att].source_name, sink->table->columns[number].name) == 0)
+			return i + 1;
+	return 0;
+}
+
 /*
  * A scan that feeds the sink.  The reader is initialized; its statement is not used
  * when sfm_sink_prefetches().
  */
 SfmSinkScan *
-sfm_sink_begin(SfmScanSink *sink, SfmReader *reader, ForeignScan *plan)
+sfm_sink_begin(SfmScanSink *sink, SfmReader *reader, const SfmForeignColumn *columns, ForeignScan *plan)
 {
 	SfmSinkScan *scan = palloc0(sizeof(SfmSinkScan));
 
@@ -59,6 +75,8 @@ sfm_sink_begin(SfmScanSink *sink, SfmReader *reader, ForeignScan *plan)
 	scan->reader = reader;
 	scan->cells = palloc0(sizeof(SfmValue) * (sink->ncolumns + 1));
 	scan->values = scan->cells + (reader->has_rowid ? 1 : 0);
+	scan->rowid_cell = rowid_cell(sink, reader, columns);
+	scan->first = scan->rowid_cell > 0 ? 1 : 0;
 	scan->null_misfits = palloc0(sizeof(bool) * Max(sink->ncolumns, 1));
 	/* conditions are the statement's; a row that is too big is found by its rowid */
 	if (sink->prefetch != NULL && reader->has_rowid && plan->fdw_exprs == NIL &&
@@ -66,6 +84,7 @@ sfm_sink_begin(SfmScanSink *sink, SfmReader *reader, ForeignScan *plan)
 		scan->ahead = sfm_prefetch_scan(sink->prefetch,
 										strVal(list_nth(plan->fdw_private, SFM_PLAN_SQL)),
 										reader->table, sink->table->rowid_name, reader->ncolumns,
+										scan->rowid_cell,
 										sink->hash ? sink->plain_types : NULL);
 	return scan;
 }
@@ -80,7 +99,7 @@ sfm_sink_prefetches(const SfmSinkScan *scan)
 static int64
 current_rowid(const SfmSinkScan *scan)
 {
-	return scan->reader->has_rowid ? scan->cells[0].u.i : 0;
+	return scan->rowid_cell >= 0 ? scan->cells[scan->rowid_cell].u.i : 0;
 }
 
 /* What the converters saw, for the migration.  Again and again is harmless. */
@@ -265,7 +284,7 @@ read_cells(SfmSinkScan *scan)
 		return sfm_prefetch_next(scan->ahead, scan->cells, &scan->sum);
 	if (!sfm_step(reader->stmt))
 		return false;
-	for (int i = 0; i < n; i++)
+	for (int i = scan->first; i < n; i++)
 		sfm_column(reader->stmt, i, &scan->cells[i]);
 	return true;
 }
