@@ -110,7 +110,11 @@ flush(LoadReceiver *receiver)
 		receiver->ring = NULL;
 	}
 	for (int i = 0; i < receiver->nused; i++)
+	{
+		/* the reset frees them, all at once */
+		receiver->slots[i]->tts_flags &= ~TTS_FLAG_SHOULDFREE;
 		ExecClearTuple(receiver->slots[i]);
+	}
 	MemoryContextReset(receiver->tuples);
 	receiver->rows += receiver->nused;
 	receiver->nused = 0;
@@ -152,7 +156,8 @@ load_receive(TupleTableSlot *slot, DestReceiver *self)
 	old = MemoryContextSwitchTo(receiver->tuples);
 	tuple = heap_form_tuple(RelationGetDescr(receiver->rel), slot->tts_values, slot->tts_isnull);
 	MemoryContextSwitchTo(old);
-	ExecStoreHeapTuple(tuple, buffered, false);
+	/* as if it were the slot's own, or heap_multi_insert() would have the slot copy it */
+	ExecStoreHeapTuple(tuple, buffered, true);
 	buffered->tts_tableOid = receiver->relid;
 	receiver->bytes += tuple->t_len;
 	if (receiver->nused == BATCH_TUPLES || receiver->bytes >= BATCH_BYTES)
