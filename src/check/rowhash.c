@@ -283,6 +283,14 @@ sfm_rowhash_free(SfmRowHash *hash)
 	MemoryContextDelete(hash->mcxt);
 }
 
+static inline bool
+counts_as_null(const SfmHashColumn *column, const SfmValue *value)
+{
+	if (value->cls != SFM_TEXT)
+		return value->cls == SFM_NULL;
+	return (column->type.empty_as_null && value->len == 0) || sfm_source_is_json_null(column, value);
+}
+
 /* See sfm_rowhash.h.  Errors only where a type's own output function raises them. */
 int
 sfm_rowhash_add_source(SfmRowHash *hash, const SfmValue *values,
@@ -300,9 +308,7 @@ sfm_rowhash_add_source(SfmRowHash *hash, const SfmValue *values,
 		SfmHashColumn *column = &hash->columns[i];
 		const SfmValue *value = &values[i];
 
-		if (value->cls == SFM_NULL ||
-			(column->type.empty_as_null && value->cls == SFM_TEXT && value->len == 0) ||
-			sfm_source_is_json_null(column, value))
+		if (counts_as_null(column, value))
 			sfm_put_tag(&hash->hasher, SFM_TAG_NULL);
 		else if ((OidIsValid(column->domain) && !sfm_source_domain_takes(column, value)) ||
 				 !column->source(column, value, &hash->hasher))
