@@ -8,6 +8,7 @@ machine is everybody's.  What counts:
     seconds    wall clock of the statements or the program
     cpu        of the one process that does the work (backend, or program); what
                other processes do for it (parallel workers, psql) is not in it
+    kernel     how much of cpu the kernel took: files, memory
     MB         peak private memory of that process (RssAnon, so without shared buffers)
 
 The contestants:
@@ -104,9 +105,11 @@ def proc_status(pid, field):
 
 
 def cpu_seconds(pid):
+    """What a process took of a processor, and of that the kernel."""
     with open("/proc/%d/stat" % pid) as f:
         fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    user, kernel = (int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:13])
+    return user + kernel, kernel
 
 
 class Watch(threading.Thread):
@@ -161,7 +164,7 @@ def sql_path(path):
 class Contest:
     def __init__(self, arguments):
         self.a = arguments
-        self.results = {}			# (database, contestant) -> list of (seconds, cpu, mb)
+        self.results = {}			# (database, contestant) -> list of (seconds, cpu, kernel, mb)
         self.wrong = {}				# (database, contestant) -> list of sentences
         self.failed = False
         self.admin = Session("postgres")
@@ -220,7 +223,8 @@ class Contest:
         start = time.monotonic()
         try:
             session.query(sql)
-            return time.monotonic() - start, cpu_seconds(session.pid) - cpu, watch.peak
+            seconds = time.monotonic() - start
+            return (seconds, *(b - a for a, b in zip(cpu, cpu_seconds(session.pid))), watch.peak)
         finally:
             watch.stop()
 
@@ -240,7 +244,7 @@ class Contest:
             raise Failure("only %s of %s rows went the fast way" % (fast, target))
         if name in ("migrate", "migrate-j0"):
             self.note(name + "-load", (sum(v for k, v in seconds.items() if k.startswith("loading")),
-                                       None, None))
+                                       None, None, None))
         return result
 
     def into_tables(self, statements, after):
@@ -293,7 +297,7 @@ class Contest:
                 raise Failure("sqlite3 failed")
         s.query(self.after)
         s.close()
-        return time.monotonic() - start, None, None
+        return time.monotonic() - start, None, None, None
 
     def ogr_fdw(self, path):
         s = Session("bench")
@@ -338,8 +342,8 @@ class Contest:
             if process.returncode == 0 and "rror" not in output.split("table name")[0]:
                 if note:
                     self.say_wrong("pgloader", note + "; run with \"%s\"" % extra.strip(", "))
-                return seconds, (after.ru_utime + after.ru_stime -
-                                 before.ru_utime - before.ru_stime), peak
+                kernel = after.ru_stime - before.ru_stime
+                return seconds, after.ru_utime - before.ru_utime + kernel, kernel, peak
             note = "its defaults failed (%s)" % (
                 "heap exhausted" if "eap exhausted" in output else
                 output.strip().splitlines()[0][:100] if output.strip() else "no output")
@@ -347,7 +351,7 @@ class Contest:
 
     def step(self, path):
         rows, seconds, cpu, _ = self.program(self.a.step, path).split()
-        return float(seconds), float(cpu), None
+        return float(seconds), float(cpu), None, None
 
     def run(self, name, path):
         if name in ARGUMENTS:
@@ -426,7 +430,8 @@ class Contest:
         self.fresh("bench", self.compression)
         try:
             self.note(name, self.run(name, path))
-            if number == 0 and name in ("migrate", "migrate-j0", "pgloader", "csv", "ogr_fdw"):
+            if number == 0 and not self.a.no_compare and name in (
+                    "migrate", "migrate-j0", "pgloader", "csv", "ogr_fdw"):
                 self.examine(name)
         except Failure as failure:
             self.say_wrong(name, "failed: %s" % failure)
@@ -461,15 +466,15 @@ class Contest:
         rows = sum(int(n or 0) for _, _, n in self.tables)
         print("\n%s: %d tables, %d rows, %.0f MB" % (self.database, len(self.tables), rows,
                                                      os.path.getsize(path) / 1e6))
-        print("  %-16s %9s %19s %9s %8s" % ("", "seconds", "spread", "cpu", "MB"))
+        print("  %-16s %9s %19s %9s %9s %8s" % ("", "seconds", "spread", "cpu", "kernel", "MB"))
         for (database, name), results in self.results.items():
             if database != self.database:
                 continue
             seconds = [r[0] for r in results]
-            cpu, peak = self.median(name, 1), self.median(name, 2)
-            print("  %-16s %9.3f %9.3f-%9.3f %9s %8s" % (
-                name, statistics.median(seconds), min(seconds), max(seconds),
-                "%.2f" % cpu if cpu is not None else "", "%.0f" % peak if peak is not None else ""))
+            more = [form % value if value is not None else "" for form, value in zip(
+                ("%.2f", "%.2f", "%.0f"), (self.median(name, field) for field in (1, 2, 3)))]
+            print("  %-16s %9.3f %9.3f-%9.3f %9s %9s %8s" % (
+                name, statistics.median(seconds), min(seconds), max(seconds), *more))
         self.report_ratios()
         for (database, name), sentences in self.wrong.items():
             if database == self.database:
@@ -507,6 +512,7 @@ def main():
         parser.add_argument("--" + option, default="")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1)
+    parser.add_argument("--no-compare", action="store_true")
     contest = Contest(parser.parse_args())
     print("%d processors, load %.1f; scale %g, %d rounds" % (
         os.cpu_count(), os.getloadavg()[0], contest.a.scale, contest.a.rounds))

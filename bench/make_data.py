@@ -16,7 +16,7 @@ Further ones, for how cost grows; never made unless named:
 
     rows-N     "wide" with N rows
     tables-N   "many" with N tables
-    columns-N  1 table of N integer columns (1600 at most), 20,000,000 / N rows
+    columns-N  1 table of N integer columns (1600 at most), 20,000,000 / N rows at scale 1
 
 The same seed and scale give the same content.  A file that is there already,
 made by this very program with the same arguments, is kept.
@@ -125,11 +125,11 @@ def make_many(db, rnd, scale, tables=None):
                         ((rnd.randrange(1, 51),) if parent else ()) for i in range(1, 51)))
 
 
-def make_columns(db, rnd, columns):
+def make_columns(db, rnd, scale, columns):
     db.execute("CREATE TABLE columns (%s)" % ", ".join("c%d INTEGER" % i for i in range(columns)))
     db.executemany("INSERT INTO columns VALUES (%s)" % ",".join("?" * columns),
                    ([rnd.getrandbits(20) for _ in range(columns)]
-                    for _ in range(20_000_000 // columns)))
+                    for _ in range(int(20_000_000 * scale) // columns)))
 
 
 def maker(name):
@@ -144,7 +144,7 @@ def maker(name):
     if kind == "tables":
         return lambda db, rnd, scale: make_many(db, rnd, 1, int(number))
     if kind == "columns":
-        return lambda db, rnd, scale: make_columns(db, rnd, int(number))
+        return lambda db, rnd, scale: make_columns(db, rnd, scale, int(number))
     sys.exit("unknown database %s" % name)
 
 

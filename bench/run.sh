@@ -2,7 +2,7 @@
 # run.sh: measures the migration beside what else one would reach for.
 #
 #   bench/run.sh [--quick] [--rounds N] [--scale F] [--databases A,B] [--contestants A,B]
-#                [--data DIR] [--wal LEVEL] [--fsync on|off] [--settings A=B,C=D]
+#                [--data DIR] [--wal LEVEL] [--fsync on|off] [--settings A=B,C=D] [--no-compare]
 #
 #   --quick        a minute: scale 0.01, one round; shows that the benchmark still runs
 #   --rounds N     rounds, in each of which every contestant runs once (default 5)
@@ -15,6 +15,7 @@
 #   --wal LEVEL    wal_level of the server (default replica, as installed)
 #   --fsync        whether the server syncs (default off: disks are not what is measured)
 #   --settings     further settings of the server, separated by commas
+#   --no-compare   values are not compared, which takes long for many rows
 #
 # Installs what it needs, as scripts/demo.sh does: also pgloader and ogr_fdw.  All
 # contestants run in one private cluster with the same settings, which are printed.
@@ -31,6 +32,7 @@ data=
 wal=replica
 fsync=off
 settings=
+compare=
 while [ $# -gt 0 ]; do
 	case $1 in
 		--quick) rounds=1 scale=0.01 ;;
@@ -42,6 +44,7 @@ while [ $# -gt 0 ]; do
 		--wal) wal=$2; shift ;;
 		--fsync) fsync=$2; shift ;;
 		--settings) settings=${2//,/ }; shift ;;
+		--no-compare) compare=--no-compare ;;
 		--help | -h) sed -n '2,/^$/ { s/^# \{0,1\}//; p }' "${BASH_SOURCE[0]}"; exit 0 ;;
 		*) die "unknown option $1 (see --help)" ;;
 	esac
@@ -73,5 +76,5 @@ start_cluster pgdata "wal_level=$wal" "fsync=$fsync" shared_buffers=1GB max_lock
 status=0
 as_server env PATH="$PG:$PATH" PGHOST="$WORK/s" PGUSER=postgres python3 "$WORK/src/bench/contest.py" \
 	--rounds "$rounds" --data "$data" --work "$WORK" --step "$WORK/step" --scale "$scale" \
-	--databases "$databases" --contestants "$contestants" || status=$?
+	--databases "$databases" --contestants "$contestants" $compare || status=$?
 exit "$status"
