@@ -615,7 +615,20 @@ extern void sfm_set_size(Oid relid, double tuples);
 extern bool sfm_statistics_are_plain(Oid relid);
 extern void sfm_statistics_store(Oid relid, const char *statistics, Size size, int64 tuples);
 
-/* orphans.c: what the foreign keys that are planned would find */
+/* orphans.c: rows without a parent that are rejected; what the foreign keys that are planned would find */
+typedef struct SfmOrphanKey
+{
+	SfmObject  *object;
+	char	   *orphans;		/* condition on "c" */
+	bool		due;			/* parents may have gone since it was looked at */
+	int64		rows;			/* that went so far */
+} SfmOrphanKey;
+
+/* Takes out the rows that a key leaves without a parent; their number. */
+typedef int64 (*SfmOrphanTaker) (SfmPlan *plan, const SfmOrphanKey *key);
+
+extern List *sfm_add_orphan_key(List *keys, SfmObject *object, char *orphans);
+extern void sfm_reject_by_keys(SfmPlan *plan, List *keys, SfmOrphanTaker take, const char *done);
 extern void sfm_plan_orphans(SfmPlan *plan);
 
 /* keys.c: what the plan's keys and indexes serve */

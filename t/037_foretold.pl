@@ -262,7 +262,7 @@ is(planned($new, 'rejected by misfits and keys', on_misfit => "'reject'", on_orp
 grp|2|0|
 half|4|1|half_a_b_fkey 1
 member|3|4|member_grp_fkey 1
-node|2|7|node_up_fkey 2, node_other_fkey 1, node_up_fkey 2
+node|2|7|node_up_fkey 4, node_other_fkey 1
 pair|2|0|
 pet|3|5|pet_owner_fkey 4
 visit|2|3|visit_pet_fkey 2, "visit_who is_fkey" 1
@@ -271,7 +271,7 @@ is(planned($new, 'misfits NULL', on_misfit => "'null'", on_orphan => "'reject'")
 grp|2|0|
 half|4|1|half_a_b_fkey 1
 member|5|2|member_grp_fkey 2
-node|6|3|node_other_fkey 2, node_up_fkey 1
+node|6|3|node_up_fkey 1, node_other_fkey 2
 pair|2|0|
 pet|6|2|pet_owner_fkey 2
 visit|5|0|
@@ -280,7 +280,7 @@ is(planned($new, 'widened', on_orphan => "'reject'"), <<'END' =~ s/\n\z//r, 'as 
 grp|2|0|
 half|4|1|half_a_b_fkey 1
 member|4|3|member_grp_fkey 3
-node|5|4|node_up_fkey 1, node_other_fkey 2, node_up_fkey 1
+node|5|4|node_up_fkey 2, node_other_fkey 2
 pair|2|0|
 pet|5|3|pet_owner_fkey 3
 visit|5|0|
@@ -311,7 +311,7 @@ is(planned($new, 'parents that are there', if_exists => "'append'", on_misfit =>
 grp|2|0|
 half|5|0|
 member|6|1|member_grp_fkey 1
-node|6|3|node_other_fkey 2, node_up_fkey 1
+node|6|3|node_up_fkey 1, node_other_fkey 2
 pair|2|0|
 pet|7|1|pet_owner_fkey 1
 visit|5|0|

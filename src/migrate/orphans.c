@@ -1,7 +1,8 @@
 /*
  * orphans.c
- *		What the foreign keys that are planned will find in the rows that come: for
- *		dry_run and script, which have no rows in PostgreSQL to ask.
+ *		Rows without a parent: which go in turn where they are rejected; and what the
+ *		foreign keys that are planned will find in the rows that come, for dry_run and
+ *		script, which have no rows in PostgreSQL to ask.
  *
  * The columns that those keys are about are read from the source into sets (keyset.c), in
  * the target's types, so that the same condition finds the same rows as in the run.  A
@@ -14,12 +15,74 @@
 
 #include "sfm_migrate.h"
 
-/* A foreign key that the run would make. */
-typedef struct PlannedKey
+/* Adds a foreign key and its condition on rows "c" without a parent; not where that is NULL. */
+List *
+sfm_add_orphan_key(List *keys, SfmObject *object, char *orphans)
 {
-	SfmObject  *object;
-	char	   *orphans;		/* condition on "c" */
-} PlannedKey;
+	SfmOrphanKey *key;
+
+	if (orphans == NULL)
+		return keys;
+	key = palloc0(sizeof(SfmOrphanKey));
+	key->object = object;
+	key->orphans = orphans;
+	key->due = true;
+	return lappend(keys, key);
+}
+
+/* One key's turn.  What references the rows that went is due then. */
+static void
+reject_by_key(SfmPlan *plan, SfmOrphanKey *key, List *keys, SfmOrphanTaker take)
+{
+	int64		rows = take(plan, key);
+	ListCell   *lc;
+
+	key->due = false;
+	key->rows += rows;
+	if (rows == 0)
+		return;
+	foreach(lc, keys)
+	{
+		SfmOrphanKey *other = lfirst(lc);
+
+		if (other->object->parent == key->object->table)
+			other->due = true;
+	}
+}
+
+/*
+ * Takes out rows without a parent, a list of SfmOrphanKey *, again and again, since their
+ * children become orphans in turn.  A note a key tells how many, and what was done.
+ */
+void
+sfm_reject_by_keys(SfmPlan *plan, List *keys, SfmOrphanTaker take, const char *done)
+{
+	bool		any;
+	ListCell   *lc;
+
+	do
+	{
+		any = false;
+		foreach(lc, keys)
+		{
+			SfmOrphanKey *key = lfirst(lc);
+
+			if (!key->due)
+				continue;
+			reject_by_key(plan, key, keys, take);
+			any = true;
+		}
+	} while (any);
+	foreach(lc, keys)
+	{
+		const SfmOrphanKey *key = lfirst(lc);
+
+		if (key->rows > 0)
+			sfm_note(key->object->table, "Foreign key %s to %s: %s without a parent %s.",
+					 quote_identifier(key->object->constraint), key->object->parent->qualified,
+					 sfm_counted(key->rows, "row"), done);
+	}
+}
 
 /* Whether its orphans are looked for: it would be made, on rows that would be moved. */
 static bool
@@ -95,7 +158,6 @@ planned_keys(const SfmPlan *plan)
 		SfmObject  *object = lfirst(lc);
 		SfmPlanTable *parent = object->parent;
 		List	   *parents = NIL;
-		PlannedKey *key;
 
 		if (!is_planned(object) || !is_covered(object))
 			continue;
@@ -108,42 +170,21 @@ planned_keys(const SfmPlan *plan)
 		}
 		if (parent->keys)
 			parents = lappend(parents, unconstify(char *, sfm_keyset_name(parent->keys)));
-		key = palloc(sizeof(PlannedKey));
-		key->object = object;
-		key->orphans = sfm_orphan_condition(object, parents);
-		if (key->orphans)
-			result = lappend(result, key);
+		result = sfm_add_orphan_key(result, object, sfm_orphan_condition(object, parents));
 	}
 	return result;
 }
 
-/* on_orphan => 'reject', as sfm_reject_orphans() does it. */
-static void
-foresee_rejects(List *keys)
+/* on_orphan => 'reject', as take_orphans() in reject.c does it. */
+static int64
+foresee_reject(SfmPlan *plan, const SfmOrphanKey *key)
 {
-	bool		any;
+	SfmPlanTable *table = key->object->table;
+	int64		rows = sfm_keyset_remove(table->keys, key->orphans);
 
-	do
-	{
-		ListCell   *lc;
-
-		any = false;
-		foreach(lc, keys)
-		{
-			PlannedKey *key = lfirst(lc);
-			SfmObject  *object = key->object;
-			int64		orphans = sfm_keyset_remove(object->table->keys, key->orphans);
-
-			if (orphans == 0)
-				continue;
-			any = true;
-			sfm_note(object->table, "Foreign key %s to %s: %s without a parent will be rejected.",
-					 quote_identifier(object->constraint), object->parent->qualified,
-					 sfm_counted(orphans, "row"));
-			object->table->rejected_rows += orphans;
-			object->table->target_rows -= orphans;
-		}
-	} while (any);
+	table->rejected_rows += rows;
+	table->target_rows -= rows;
+	return rows;
 }
 
 /*
@@ -163,12 +204,12 @@ sfm_plan_orphans(SfmPlan *plan)
 	keys = planned_keys(plan);
 	if (plan->options->on_orphan == SFM_ORPHANS_REJECT)
 	{
-		foresee_rejects(keys);
+		sfm_reject_by_keys(plan, keys, foresee_reject, "will be rejected");
 		return;
 	}
 	foreach(lc, keys)
 	{
-		PlannedKey *key = lfirst(lc);
+		const SfmOrphanKey *key = lfirst(lc);
 		SfmObject  *object = key->object;
 		int64		orphans = sfm_keyset_count(object->table->keys, key->orphans);
 

@@ -427,43 +427,31 @@ sfm_reject_kept_out(SfmPlan *plan, SfmPlanTable *table)
 	sfm_sink_detach(sink);
 }
 
-/*
- * on_orphan => 'reject': takes rows without a parent out of the tables that this
- * call made, again and again, since their children become orphans in turn.
- */
+static int64
+take_orphans(SfmPlan *plan, const SfmOrphanKey *key)
+{
+	const SfmObject *object = key->object;
+
+	return sfm_reject_rows(plan, object->table, key->orphans,
+						   psprintf("foreign key %s: no parent in table %s", object->constraint,
+									sfm_name_to_server(object->parent->source->name)));
+}
+
+/* on_orphan => 'reject': takes rows without a parent out of the tables that this call made. */
 void
 sfm_reject_orphans(SfmPlan *plan)
 {
-	bool		any;
+	List	   *keys = NIL;
+	ListCell   *lc;
 
-	do
+	foreach(lc, plan->objects)
 	{
-		ListCell   *lc;
+		SfmObject  *object = lfirst(lc);
 
-		any = false;
-		foreach(lc, plan->objects)
-		{
-			SfmObject  *object = lfirst(lc);
-			char	   *orphans;
-			int64		rows;
-
-			if (object->phase != SFM_PHASE_FOREIGN_KEY || object->target_sql == NULL ||
-				!object->table->loaded)
-				continue;
-			orphans = sfm_target_orphans(object);
-			if (orphans == NULL)
-				continue;
-			rows = sfm_reject_rows(plan, object->table, orphans,
-								   psprintf("foreign key %s: no parent in table %s", object->constraint,
-											sfm_name_to_server(object->parent->source->name)));
-			if (rows == 0)
-				continue;
-			any = true;
-			sfm_note(object->table, "Foreign key %s to %s: %s without a parent rejected, see sqlite_mig.rejected_row.",
-					 quote_identifier(object->constraint), object->parent->qualified,
-					 sfm_counted(rows, "row"));
-		}
-	} while (any);
+		if (object->phase == SFM_PHASE_FOREIGN_KEY && object->target_sql != NULL && object->table->loaded)
+			keys = sfm_add_orphan_key(keys, object, sfm_target_orphans(object));
+	}
+	sfm_reject_by_keys(plan, keys, take_orphans, "rejected, see sqlite_mig.rejected_row");
 }
 
 /*
