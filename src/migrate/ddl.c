@@ -145,18 +145,22 @@ sfm_ddl_foreign_table(const SfmPlan *plan, const SfmPlanTable *table)
 	{
 		const SfmPlanColumn *column = &table->columns[i];
 		SfmType		type = sfm_foreign_type(column);
+		const char *name = sfm_name_to_server(column->source->name);
 		int			n = 0;
 
 		appendStringInfo(&buf, "%s%s %s", i ? ", " : "", quote_identifier(column->target),
 						 sfm_type_name(&type));
-		append_option(&buf, &n, "column_name", sfm_name_to_server(column->source->name));
+		/* PostgreSQL runs an ALTER of its own for each column that has options */
+		if (strcmp(name, column->target) != 0)
+			append_option(&buf, &n, "column_name", name);
 		if (sfm_reading_name(type.reading))
 			append_option(&buf, &n, "reading", sfm_reading_name(type.reading));
 		if (type.mixed)
 			append_option(&buf, &n, "mixed", "true");
 		if (type.empty_as_null)
 			append_option(&buf, &n, "empty_as_null", "true");
-		appendStringInfoChar(&buf, ')');	/* column_name is always given */
+		if (n > 0)
+			appendStringInfoChar(&buf, ')');
 	}
 	appendStringInfo(&buf, ") SERVER %s OPTIONS (\"table\" %s)",
 					 quote_identifier(plan->staging_server),
