@@ -76,5 +76,5 @@ start_cluster pgdata "wal_level=$wal" "fsync=$fsync" shared_buffers=1GB max_lock
 status=0
 as_server env PATH="$PG:$PATH" PGHOST="$WORK/s" PGUSER=postgres python3 "$WORK/src/bench/contest.py" \
 	--rounds "$rounds" --data "$data" --work "$WORK" --step "$WORK/step" --scale "$scale" \
-	--databases "$databases" --contestants "$contestants" $compare || status=$?
+	--databases "$databases" --contestants "$contestants" ${compare:+"$compare"} || status=$?
 exit "$status"

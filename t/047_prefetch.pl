@@ -128,13 +128,22 @@ foreach my $on_misfit ('widen', 'null', 'reject')
 	is($outcomes[2], $outcomes[0], "$on_misfit: so do more workers");
 	isnt($outcomes[0], '', "$on_misfit: there is an outcome");
 }
-# A column that is the rowid tells it, wherever it stands.
-foreach my $table ('misfits', 'late')
+# A column that is the rowid tells it, wherever it stands, and also when it is not moved.
+foreach my $jobs (0, 1)
 {
-	is($node->safe_psql($db, 'SELECT DISTINCT source_rowid FROM sqlite_mig.rejected_row JOIN sqlite_mig.migration ON id = migration_id'
-			  . " WHERE target_schema = 'reject_1' AND source_table = '$table' ORDER BY 1"),
-		sqlite($all, "SELECT rowid FROM $table WHERE typeof(i) = 'text' OR typeof(" . ($table eq 'late' ? 'i' : 'd') . ") = 'blob' ORDER BY 1"),
-		"$table: rows that were rejected are named by their rowids");
+	my %wrong = (misfits => "typeof(i) = 'text' OR typeof(d) = 'blob'", late => "typeof(i) = 'text'");
+
+	$node->safe_psql($db, 'SELECT count(*) FROM ' . call_sql('migrate', $all, target_schema => "'skip_$jobs'", on_misfit => "'reject'",
+		jobs => $jobs, include => "'{late,filler}'", types => q('{"late.id": {"skip": true}}')));
+	foreach ([ 'misfits', "reject_$jobs" ], [ 'late', "reject_$jobs" ], [ 'late', "skip_$jobs" ])
+	{
+		my ($table, $schema) = @$_;
+
+		is($node->safe_psql($db, 'SELECT DISTINCT source_rowid FROM sqlite_mig.rejected_row JOIN sqlite_mig.migration ON id = migration_id'
+				  . " WHERE target_schema = '$schema' AND source_table = '$table' ORDER BY 1"),
+			sqlite($all, "SELECT rowid FROM $table WHERE $wrong{$table} ORDER BY 1"),
+			"$schema, $table: rows that were rejected are named by their rowids");
+	}
 }
 {
 	my $message = sub {

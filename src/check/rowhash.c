@@ -283,6 +283,7 @@ sfm_rowhash_free(SfmRowHash *hash)
 	MemoryContextDelete(hash->mcxt);
 }
 
+/* Whether the value arrives as NULL, for its column's type. */
 static inline bool
 counts_as_null(const SfmHashColumn *column, const SfmValue *value)
 {

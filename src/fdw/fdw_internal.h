@@ -116,6 +116,9 @@ extern bool sfm_sink_prefetches(const SfmSinkScan *scan);
 extern bool sfm_sink_next(SfmSinkScan *scan, ExprContext *econtext, Datum *values, bool *isnull);
 extern void sfm_sink_end(SfmSinkScan *scan);
 
+/* The first cell that is read: where a column is the rowid, the rowid's own is not. */
+#define SFM_FIRST_CELL(rowid_cell) ((rowid_cell) > 0 ? 1 : 0)
+
 /* prefetch.c */
 typedef struct SfmPrefetchScan SfmPrefetchScan;
 extern SfmPrefetchScan *sfm_prefetch_scan(SfmPrefetch *prefetch, const char *sql,

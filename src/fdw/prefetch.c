@@ -288,7 +288,7 @@ sfm_prefetch_scan(SfmPrefetch *prefetch, const char *sql, const char *table,
 	scan->sql = sql;
 	scan->table = table;
 	scan->rowid_name = rowid_name;
-	scan->first = rowid_cell > 0 ? 1 : 0;
+	scan->first = SFM_FIRST_CELL(rowid_cell);
 	scan->ncells = ncolumns + 1;
 
 	request->kind = SFM_REQUEST_SCAN;
@@ -352,9 +352,9 @@ read_big(SfmPrefetchScan *scan, int64 rowid, SfmValue *values)
 }
 
 /*
- * The next row: its cells, the rowid's first where it is read, valid until the next call; false at the
- * end.  *sum has the row's checksum, or 0 rows where it came without.  Raises the
- * worker's errors.
+ * The next row: its cells, the rowid's first where it is read, valid until the next call;
+ * false at the end.  *sum has the row's checksum, or 0 rows where it came without.  Raises
+ * the worker's errors.
  */
 bool
 sfm_prefetch_next(SfmPrefetchScan *scan, SfmValue *values, SfmChecksum *sum)

@@ -130,7 +130,7 @@ run_scan(const char *data, shm_mq_handle *queue)
 	ScanTask		scan = read_request(data);
 	int			n = scan.request->ncolumns + 1;
 	int			rowid_cell = scan.request->rowid_cell;
-	int			first = rowid_cell > 0 ? 1 : 0;
+	int			first = SFM_FIRST_CELL(rowid_cell);
 	SfmValue   *values = palloc(sizeof(SfmValue) * n);
 	SfmRowHash *hash = scan.request->hash ?
 		sfm_rowhash_create(scan.request->ncolumns, scan.types) : NULL;

@@ -76,7 +76,7 @@ sfm_sink_begin(SfmScanSink *sink, SfmReader *reader, const SfmForeignColumn *col
 	scan->cells = palloc0(sizeof(SfmValue) * (sink->ncolumns + 1));
 	scan->values = scan->cells + (reader->has_rowid ? 1 : 0);
 	scan->rowid_cell = rowid_cell(sink, reader, columns);
-	scan->first = scan->rowid_cell > 0 ? 1 : 0;
+	scan->first = SFM_FIRST_CELL(scan->rowid_cell);
 	scan->null_misfits = palloc0(sizeof(bool) * Max(sink->ncolumns, 1));
 	/* conditions are the statement's; a row that is too big is found by its rowid */
 	if (sink->prefetch != NULL && reader->has_rowid && plan->fdw_exprs == NIL &&
