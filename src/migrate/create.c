@@ -202,11 +202,11 @@ create_object(SfmPlan *plan, SfmObject *object)
 }
 
 /*
- * Objects of small tables share a subtransaction: its end looks at every file that
- * the call has made so far, which would be quadratic in the number of tables.
+ * Objects of small tables share a subtransaction: its end looks at every file and every
+ * lock of the call so far, which would be quadratic in the number of tables.
  */
-#define BATCH_OBJECTS 100
-#define BATCH_ROWS 10000		/* of all tables that a batch reads: what a failure makes anew */
+#define BATCH_OBJECTS 1000
+#define BATCH_ROWS 100000		/* of all tables that a batch reads: what a failure reads again */
 
 /* Rows that making an object reads. */
 static int64
@@ -237,20 +237,31 @@ create_batch(void *arg)
 	return true;
 }
 
-/* Makes them together, or each for itself where one fails. */
+/* Makes them together; where one fails, each half for itself, down to the one that fails. */
 static void
 create_together(SfmPlan *plan, List *objects)
 {
-	bool		good = list_length(objects) > 1 && sfm_try(create_batch, objects);
+	int			n = list_length(objects);
 	ListCell   *lc;
 
+	if (n == 0)
+		return;
+	if (n == 1)
+	{
+		create_object(plan, linitial(objects));
+		return;
+	}
+	if (!sfm_try(create_batch, objects))
+	{
+		create_together(plan, list_truncate(list_copy(objects), n / 2));
+		create_together(plan, list_copy_tail(objects, n / 2));
+		return;
+	}
 	foreach(lc, objects)
 	{
 		SfmObject  *object = lfirst(lc);
 
-		if (!good)
-			create_object(plan, object);
-		else if (object->extra_sql)
+		if (object->extra_sql)
 			object->target_sql = psprintf("%s; %s", object->target_sql, object->extra_sql);
 	}
 }
