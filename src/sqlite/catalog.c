@@ -688,8 +688,10 @@ read_details(CatalogReader *reader, SfmTable *table)
 	}
 	table->triggers = name_map_get(reader->triggers, table->name);
 	read_keys(table);
+	if (table->rowid_name)
+		table->rowids = rowid_range(reader->file, table);
 	if (!read_statistics(reader, table->name, NULL, &table->rows_estimate, &ignored))
-		table->rows_estimate = table->rowid_name ? rowid_range(reader->file, table) : -1;
+		table->rows_estimate = table->rowids;
 }
 
 /* One row of PRAGMA table_list. */
@@ -707,6 +709,7 @@ read_entry(SfmStmt *stmt)
 	table->strict = sfm_column_int64(stmt, 3) != 0;
 	table->sql = sfm_column_cstring(stmt, 4);
 	table->rowid_column = -1;
+	table->rowids = -1;
 	table->rows_estimate = -1;
 	return table;
 }
