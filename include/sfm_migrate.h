@@ -608,12 +608,13 @@ extern void sfm_read_back(SfmPlan *plan, int n);
 
 /* statistics.c: what ANALYZE does, in two steps */
 typedef struct SfmSampler SfmSampler;
-extern SfmSampler *sfm_sampler_begin(Relation rel, double total);
+extern SfmSampler *sfm_sampler_begin(Relation rel, double total, int group, int ngroups);
 extern void sfm_sampler_add(SfmSampler *sampler, TupleTableSlot *slot);
 extern void sfm_sampler_end(SfmSampler *sampler, StringInfo result);
 extern void sfm_set_size(Oid relid, double tuples);
 extern bool sfm_statistics_are_plain(Oid relid);
-extern void sfm_statistics_store(Oid relid, const char *statistics, Size size, int64 tuples);
+extern void sfm_statistics_store(Oid relid, const char *statistics, Size size);
+extern void sfm_statistics_done(Oid relid, int64 tuples);
 
 /* orphans.c: rows without a parent that are rejected; what the foreign keys that are planned would find */
 typedef struct SfmOrphanKey

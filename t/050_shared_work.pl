@@ -217,6 +217,29 @@ foreach my $verify ('count', 'none')
 	is(statistics($verify, $whole), statistics('jobs_0', $whole), "verify => $verify: they are the same");
 }
 
+# The statistics of a table that is alone: some of the columns by each process.
+{
+	my $single = make_sqlite(<<'ALONE', 'single.db');
+		CREATE TABLE single (id INTEGER PRIMARY KEY, few INTEGER, made DATETIME, code TEXT, ratio REAL, pad TEXT, same INTEGER, none TEXT);
+		INSERT INTO single SELECT value, value % 5, datetime(value, 'unixepoch'), 'code ' || value, value / 7.0, printf('%0150d', value), 1, NULL
+		FROM generate_series(1, 20000);
+ALONE
+	my $known = "SELECT count(*), min(analyze_count), max(analyze_count), max(n_live_tup) FROM pg_stat_user_tables WHERE schemaname = ";
+
+	foreach my $jobs (0, 1, 2)
+	{
+		my ($rc, $out, $err) = $node->psql($db, 'SET client_min_messages = debug1; SELECT count(*) FILTER (WHERE verified) FROM '
+			  . call_sql('migrate', $single, target_schema => "'single_$jobs'", jobs => $jobs));
+		my ($round) = grep { $_->[4] eq 'tables' } shared($err);
+
+		is($out, '1', "a table that is alone, jobs => $jobs: it is verified");
+		is($round ? $round->[3] : 0, $jobs ? $jobs + 1 : 0, "a table that is alone, jobs => $jobs: each process reads it");
+		is(statistics("single_$jobs", ''), statistics('single_0', ''), "a table that is alone, jobs => $jobs: statistics are those of ANALYZE");
+		is($node->safe_psql($db, "$known 'single_$jobs'"), '1|1|1|20000', "a table that is alone, jobs => $jobs: it was analyzed once");
+	}
+	like(statistics('single_2', ''), qr/\|none\|1\|.*\|pad\|0\|154\|.*\|same\|0\|8\|1\|/s, 'a table that is alone: there are statistics');
+}
+
 # The indexes work: they find rows, and refuse others.
 is($node->safe_psql($db, "SET enable_seqscan = off; SELECT count(*) FROM jobs_3.parent WHERE made > '2000-01-01' AND code LIKE 'code%'"),
 	sqlite($file, "SELECT count(*) FROM parent WHERE made > '2000-01-01'"), 'rows are found by an index');

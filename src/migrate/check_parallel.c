@@ -26,6 +26,8 @@
 /* It pays to start workers for so many pages, with so many more for what a table costs. */
 #define PAGES_TO_SHARE 256
 #define PAGES_A_TABLE 8
+/* The statistics of a table are worth several processes when it takes so many times what each would do. */
+#define SHARES_TO_SPLIT 1.5
 /* Tables read at once, and what is computed of them: in shared memory together. */
 #define TABLES_AT_ONCE 100
 #define ROOM_A_COLUMN (16 * 1024)
@@ -44,6 +46,8 @@ struct SfmCheckTask
 	Oid			relid;
 	bool		sums;			/* sums are asked for */
 	bool		statistics;		/* statistics are; then there is one part */
+	int			group;			/* of columns, so many, whose statistics this task computes */
+	int			ngroups;
 	double		rows;			/* that the table has */
 	int			ncolumns;
 	Size		scan;			/* where the scan that parts share is, from here */
@@ -88,7 +92,8 @@ sfm_check_part(SfmCrew *crew, SfmCheckTask *task, int part)
 	Datum	   *values = palloc(sizeof(Datum) * task->ncolumns);
 	bool	   *isnull = palloc(sizeof(bool) * task->ncolumns);
 	SfmTargetAdder *adder = task->sums ? begin_sums(task) : NULL;
-	SfmSampler *sampler = task->statistics ? sfm_sampler_begin(rel, task->rows) : NULL;
+	SfmSampler *sampler = task->statistics ?
+		sfm_sampler_begin(rel, task->rows, task->group, task->ngroups) : NULL;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
@@ -181,6 +186,7 @@ make_task(const SfmPlan *plan, const SfmPlanTable *table, bool may_compute)
 	task->relid = table->relid;
 	task->sums = sums;
 	task->statistics = statistics;
+	task->ngroups = 1;
 	task->rows = table->target_rows;
 	task->ncolumns = n;
 	task->scan = sums_end;
@@ -192,6 +198,61 @@ make_task(const SfmPlan *plan, const SfmPlanTable *table, bool may_compute)
 	table_parallelscan_initialize(rel, (ParallelTableScanDesc) ((char *) task + task->scan), GetActiveSnapshot());
 	table_close(rel, NoLock);
 	return task;
+}
+
+/* The same for another group of a table's columns. */
+static SfmCheckTask *
+copy_task(const SfmCheckTask *task, int group)
+{
+	SfmCheckTask *result = palloc(task->task.size);
+
+	memcpy(result, task, task->task.size);
+	result->sums = false;
+	result->group = group;
+	return result;
+}
+
+/* What is to be read, and of which tables. */
+typedef struct Reading
+{
+	List	   *tasks;
+	List	   *tables;			/* for each task its table */
+	double		cost;
+	int			parts;
+	Size		room;			/* for statistics */
+} Reading;
+
+static void
+add_task(Reading *reading, SfmCheckTask *task, SfmPlanTable *table)
+{
+	reading->tasks = lappend(reading->tasks, task);
+	reading->tables = lappend(reading->tables, table);
+	reading->cost += task->task.cost * task->task.parts;
+	reading->parts += task->task.parts;
+}
+
+/*
+ * Has the statistics of a table that the others would wait for computed by several
+ * processes, some of the columns each.  They all read it: most of the time goes into
+ * sorting samples.
+ */
+static void
+split_tasks(Reading *reading)
+{
+	int			processes = max_parallel_maintenance_workers + 1;
+	double		cost = reading->cost;
+	int			n = list_length(reading->tasks);
+
+	for (int i = 0; i < n; i++)
+	{
+		SfmCheckTask *task = list_nth(reading->tasks, i);
+
+		if (!task->statistics || task->task.cost * processes <= SHARES_TO_SPLIT * cost)
+			continue;
+		task->ngroups = Min(processes, task->ncolumns);
+		for (int group = 1; group < task->ngroups; group++)
+			add_task(reading, copy_task(task, group), list_nth(reading->tables, i));
+	}
 }
 
 static void
@@ -207,11 +268,13 @@ take_result(SfmPlanTable *table, SfmCheckTask *task)
 		sfm_take_target_sum(table, sum);
 		table->read_back = true;
 	}
+	/* the first group's task comes before the others' */
+	if (task->statistics)
+		table->analyzed = task->task.heard != NULL && (table->analyzed || task->group == 0);
 	if (task->task.heard)
-	{
-		sfm_statistics_store(table->relid, task->task.heard, task->task.said_size, table->target_rows);
-		table->analyzed = true;
-	}
+		sfm_statistics_store(table->relid, task->task.heard, task->task.said_size);
+	if (table->analyzed && task->group == task->ngroups - 1)
+		sfm_statistics_done(table->relid, table->target_rows);
 }
 
 /*
@@ -222,11 +285,7 @@ take_result(SfmPlanTable *table, SfmCheckTask *task)
 void
 sfm_read_back(SfmPlan *plan, int n)
 {
-	List	   *tasks = NIL;
-	List	   *tables = NIL;
-	double		cost = 0;
-	int			parts = 0;
-	Size		room = 0;
+	Reading		reading = {0};
 	bool		may_compute;
 	MemoryContext work;
 	ListCell   *lc;
@@ -245,18 +304,17 @@ sfm_read_back(SfmPlan *plan, int n)
 
 		if (task == NULL)
 			continue;
-		tasks = lappend(tasks, task);
-		tables = lappend(tables, table);
-		parts += task->task.parts;
-		cost += task->task.cost * task->task.parts;
+		add_task(&reading, task, table);
 		if (task->statistics)
-			room += (Size) ROOM_A_COLUMN * task->ncolumns;
+			reading.room += (Size) ROOM_A_COLUMN * task->ncolumns;
 	}
-	if (cost >= PAGES_TO_SHARE && sfm_crew_workers(parts) > 0)
+	if (reading.cost >= PAGES_TO_SHARE)
+		split_tasks(&reading);
+	if (reading.cost >= PAGES_TO_SHARE && sfm_crew_workers(reading.parts) > 0)
 	{
-		sfm_crew_run(tasks, sfm_crew_workers(parts), Min(room, MOST_ROOM));
-		foreach(lc, tasks)
-			take_result(list_nth(tables, foreach_current_index(lc)), lfirst(lc));
+		sfm_crew_run(reading.tasks, sfm_crew_workers(reading.parts), Min(reading.room, MOST_ROOM));
+		foreach(lc, reading.tasks)
+			take_result(list_nth(reading.tables, foreach_current_index(lc)), lfirst(lc));
 	}
 	PopActiveSnapshot();
 	sfm_work_end(work);

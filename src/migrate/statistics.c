@@ -85,9 +85,12 @@ examine_column(Relation rel, AttrNumber attnum)
 	return able && stats->compute_stats && stats->minrows > 0 ? stats : NULL;
 }
 
-/* Begins to take a sample of a table's rows, of which there are so many; all in CurrentMemoryContext. */
+/*
+ * Begins to take a sample of a table's rows, of which there are so many, for one of so
+ * many groups of columns; all in CurrentMemoryContext.
+ */
 SfmSampler *
-sfm_sampler_begin(Relation rel, double total)
+sfm_sampler_begin(Relation rel, double total, int group, int ngroups)
 {
 	SfmSampler *sampler = palloc0(sizeof(SfmSampler));
 	int			natts = RelationGetDescr(rel)->natts;
@@ -97,7 +100,7 @@ sfm_sampler_begin(Relation rel, double total)
 	sampler->total = total;
 	sampler->wanted = LEAST_ROWS;
 	sampler->columns = palloc(sizeof(VacAttrStats *) * natts);
-	for (int i = 0; i < natts; i++)
+	for (int i = group; i < natts; i += ngroups)
 	{
 		VacAttrStats *stats = examine_column(rel, i + 1);
 
@@ -259,19 +262,12 @@ sfm_statistics_are_plain(Oid relid)
 	return result;
 }
 
-/*
- * Stores what sfm_sampler_end() gave of a table without statistics, of so many rows, and
- * says that it was analyzed.
- */
+/* Stores what sfm_sampler_end() gave of columns without statistics. */
 void
-sfm_statistics_store(Oid relid, const char *statistics, Size size, int64 tuples)
+sfm_statistics_store(Oid relid, const char *statistics, Size size)
 {
 	Relation	catalog = table_open(StatisticRelationId, RowExclusiveLock);
 	CatalogIndexState indexes = CatalogOpenIndexes(catalog);
-	TimestampTz began = GetCurrentTimestamp();
-	Relation	rel;
-	List	   *own;
-	ListCell   *lc;
 
 	for (Size at = 0; at < size;)
 	{
@@ -288,6 +284,16 @@ sfm_statistics_store(Oid relid, const char *statistics, Size size, int64 tuples)
 	}
 	CatalogCloseIndexes(indexes);
 	table_close(catalog, RowExclusiveLock);
+}
+
+/* After the statistics of all columns: stores those of the whole table, and says that it was analyzed. */
+void
+sfm_statistics_done(Oid relid, int64 tuples)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	Relation	rel;
+	List	   *own;
+	ListCell   *lc;
 
 	CommandCounterIncrement();
 	sfm_set_size(relid, tuples);
