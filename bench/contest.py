@@ -21,7 +21,8 @@ The contestants:
     ...-load        of migrate and migrate-j0: the time in which they created tables and
                     loaded rows
     pgloader        as Debian has it, its defaults; with "prefetch rows" lowered where those fail
-    csv             sqlite3 -csv | psql \\copy, then keys
+    csv             sqlite3 -csv | psql \\copy, then keys: three processes at work at once
+    csv-file        sqlite3 -csv into a file, then psql \\copy from it, then keys
     ogr_fdw         INSERT ... SELECT from ogr_fdw's foreign tables, then keys
     copy            COPY FROM of the same rows in binary form; no keys
     copy-keys       the same, then the same keys, indexes and foreign keys, and ANALYZE: what
@@ -29,7 +30,7 @@ The contestants:
     heap            INSERT ... SELECT of the same rows from a heap table; no keys
     step            a C program that reads everything with sqlite3_step()
 
-csv, ogr_fdw, copy, copy-keys and heap write into the tables that migrate made, made anew from
+csv, csv-file, ogr_fdw, copy, copy-keys and heap write into the tables that migrate made, made anew from
 its dump: with the same column types.
 """
 
@@ -44,8 +45,9 @@ import sys
 import threading
 import time
 
-CONTESTANTS = ("migrate migrate-j0 migrate-none migrate-j0-none migrate-error pgloader csv ogr_fdw "
+CONTESTANTS = ("migrate migrate-j0 migrate-none migrate-j0-none migrate-error pgloader csv csv-file ogr_fdw "
                "copy copy-keys heap step").split()
+PEERS = ("pgloader", "csv", "csv-file", "ogr_fdw")
 ARGUMENTS = {"migrate": "", "migrate-j0": ", jobs => 0",
              "migrate-none": ", verify => 'none'",
              "migrate-j0-none": ", jobs => 0, verify => 'none'",
@@ -279,25 +281,46 @@ class Contest:
                                  (target, target.split(".", 1)[1]) for _, target, _ in self.tables],
                                 "")
 
-    def csv(self, path):
-        """Both programs of the pipe do about half of the work each."""
+    def csv_select(self, source, target):
+        """What sqlite3 shall print of a table."""
+        return 'SELECT %s FROM "%s"' % (", ".join(
+            "'\\x' || hex(\"%s\")" % name if kind == "bytea" else '"%s"' % name
+            for name, _, kind in self.columns[target]), source)
+
+    def csv_and(self, path, copy):
+        """copy(command of sqlite3, target) for each table."""
         start = time.monotonic()
         s = Session("bench")
         s.query(self.before)
         for source, target, _ in self.tables:
-            select = ", ".join("'\\x' || hex(\"%s\")" % name if kind == "bytea" else '"%s"' % name
-                               for name, _, kind in self.columns[target])
-            reader = subprocess.Popen(["sqlite3", "-csv", "-readonly", path,
-                                       'SELECT %s FROM "%s"' % (select, source)],
-                                      stdout=subprocess.PIPE)
+            copy(["sqlite3", "-csv", "-readonly", path, self.csv_select(source, target)], target)
+        s.query(self.after)
+        s.close()
+        return time.monotonic() - start, None, None, None
+
+    def csv(self, path):
+        """The programs of the pipe do about half of the work each."""
+        def copy(command, target):
+            reader = subprocess.Popen(command, stdout=subprocess.PIPE)
             self.program("psql", "-Xq", "-d", "bench", "-c", "\\copy %s FROM STDIN (FORMAT csv)" % target,
                          stdin=reader.stdout)
             reader.stdout.close()
             if reader.wait() != 0:
                 raise Failure("sqlite3 failed")
-        s.query(self.after)
-        s.close()
-        return time.monotonic() - start, None, None, None
+
+        return self.csv_and(path, copy)
+
+    def csv_file(self, path):
+        name = os.path.join(self.a.work, "table.csv")
+
+        def copy(command, target):
+            with open(name, "w") as f:
+                if subprocess.run(command, stdout=f).returncode != 0:
+                    raise Failure("sqlite3 failed")
+            self.program("psql", "-Xq", "-d", "bench", "-c", "\\copy %s FROM %s (FORMAT csv)" %
+                         (target, sql_path(name)))
+
+        return self.csv_and(path, copy)
 
     def ogr_fdw(self, path):
         s = Session("bench")
@@ -356,7 +379,7 @@ class Contest:
     def run(self, name, path):
         if name in ARGUMENTS:
             return self.migrate(name, path)
-        return {"pgloader": self.pgloader, "csv": self.csv, "ogr_fdw": self.ogr_fdw,
+        return {"pgloader": self.pgloader, "csv": self.csv, "csv-file": self.csv_file, "ogr_fdw": self.ogr_fdw,
                 "copy": self.copy, "copy-keys": self.copy_keys, "heap": self.heap, "step": self.step}[name](path)
 
     # ------------------------------------------------------ what went wrong
@@ -377,7 +400,7 @@ class Contest:
                        " ORDER BY 1")
             words = {"p": "primary keys", "f": "foreign keys", "u": "unique constraints", "i": "indexes"}
             there = dict(line.split("\t") for line in bench.query(catalog))
-            if name in ("pgloader", "csv", "ogr_fdw"):
+            if name in PEERS:
                 for line in reference.query(catalog):
                     kind, n = line.split("\t")
                     if there.get(kind, "0") != n:
@@ -431,7 +454,7 @@ class Contest:
         try:
             self.note(name, self.run(name, path))
             if number == 0 and not self.a.no_compare and name in (
-                    "migrate", "migrate-j0", "pgloader", "csv", "ogr_fdw"):
+                    "migrate", "migrate-j0", *PEERS):
                 self.examine(name)
         except Failure as failure:
             self.say_wrong(name, "failed: %s" % failure)
@@ -484,7 +507,7 @@ class Contest:
 
     def report_ratios(self):
         m = self.median
-        peers = {n: m(n) for n in ("pgloader", "csv", "ogr_fdw") if m(n)}
+        peers = {n: m(n) for n in PEERS if m(n)}
 
         def line(text, a, b, note=""):
             if a and b:
