@@ -106,8 +106,8 @@ typedef struct SfmTable
 	const char *parse_error;	/* why def and view are NULL */
 	const char *module;			/* virtual table: its module */
 	const char *unreadable;		/* what SQLite said when asked for its columns, or NULL */
-	double		rowids;			/* the range of the rowids, so at most as many rows; -1: unknown */
-	double		rows_estimate;	/* sqlite_stat1, else rowids; -1: unknown */
+	double		rowids;			/* their range, about: there are no more rows; negative: unknown */
+	double		rows_estimate;	/* sqlite_stat1, else rowids; negative: unknown */
 	/* from sqlite_sequence, by sfm_catalog_read_counts() */
 	bool		counted;		/* it has an integer for the table */
 	int64		count;			/* the greatest one */

@@ -128,6 +128,24 @@ foreach my $on_misfit ('widen', 'null', 'reject')
 	is($outcomes[2], $outcomes[0], "$on_misfit: so do more workers");
 	isnt($outcomes[0], '', "$on_misfit: there is an outcome");
 }
+# Many small tables, which the backend reads by itself, and one that is not: what comes from
+# the one and from the other does not get mixed up.
+{
+	my $small = make_sqlite(<<'SQL' . join("\n", map { "CREATE TABLE s$_ (id INTEGER PRIMARY KEY, t TEXT); INSERT INTO s$_ SELECT value, $_ || ' of ' || value FROM generate_series(1, 5);" } 1 .. 300), 'small.db');
+		PRAGMA synchronous = off;
+		CREATE TABLE large (id INTEGER PRIMARY KEY, x BLOB);
+		INSERT INTO large SELECT value, randomblob(1700) FROM generate_series(1, 10000);
+SQL
+	foreach my $jobs (0, 1)
+	{
+		is($node->safe_psql($db, 'SELECT count(*) FILTER (WHERE verified), sum(target_rows) FROM '
+			  . call_sql('migrate', $small, target_schema => "'small_$jobs'", jobs => $jobs)), '301|11500', "many small tables, jobs => $jobs: every table is verified");
+	}
+	is(outcome('small_1'), outcome('small_0'), 'many small tables: a reader gives what none gives');
+	is($node->safe_psql($db, 'SELECT t FROM small_1.s199 WHERE id = 4'), '199 of 4', 'many small tables: a value');
+	no_readers('many small tables');
+}
+
 # A column that is the rowid tells it, wherever it stands, and also when it is not moved.
 foreach my $jobs (0, 1)
 {

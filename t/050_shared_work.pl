@@ -233,9 +233,21 @@ ALONE
 		my ($round) = grep { $_->[4] eq 'tables' } shared($err);
 
 		is($out, '1', "a table that is alone, jobs => $jobs: it is verified");
-		is($round ? $round->[3] : 0, $jobs ? $jobs + 1 : 0, "a table that is alone, jobs => $jobs: each process reads it");
+		is($round ? $round->[3] : 0, $jobs ? $jobs + 1 : 0, "a table that is alone, jobs => $jobs: there is a task for each process");
 		is(statistics("single_$jobs", ''), statistics('single_0', ''), "a table that is alone, jobs => $jobs: statistics are those of ANALYZE");
-		is($node->safe_psql($db, "$known 'single_$jobs'"), '1|1|1|20000', "a table that is alone, jobs => $jobs: it was analyzed once");
+		ok($node->poll_query_until($db, "$known 'single_$jobs'", '1|1|1|20000'), "a table that is alone, jobs => $jobs: it was analyzed once");
+		# more than there is room for, but not for each process: ANALYZE finds rows of pg_statistic
+		$node->safe_psql($db, 'SET default_statistics_target = 10000; SELECT count(*) FROM '
+			  . call_sql('migrate', $single, target_schema => "'long_$jobs'", jobs => $jobs));
+		is(statistics("long_$jobs", ''), statistics('long_0', ''), "a table that is alone, jobs => $jobs: long statistics are those of ANALYZE");
+		ok($node->poll_query_until($db, "$known 'long_$jobs'", '1|1|1|20000'), "a table that is alone, jobs => $jobs: then, too, it was analyzed once");
+	}
+	cmp_ok(length(statistics('long_2', '')), '>', 1_000_000, 'a table that is alone: long statistics are long');
+	{
+		my ($rc, $out, $err) = $node->psql($db, 'SET max_parallel_workers = 0; SET client_min_messages = debug1; SELECT count(*) FROM '
+			  . call_sql('migrate', $single, target_schema => "'single_none'"));
+		is($out, '1', 'a table that is alone, no worker is free: it is migrated');
+		is(scalar(shared($err)), 0, 'a table that is alone, no worker is free: nothing is shared out');
 	}
 	like(statistics('single_2', ''), qr/\|none\|1\|.*\|pad\|0\|154\|.*\|same\|0\|8\|1\|/s, 'a table that is alone: there are statistics');
 }

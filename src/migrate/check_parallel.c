@@ -3,7 +3,8 @@
  *		Tables that the call made, read back by several processes: many small tables at
  *		once, or parts of a large one, whose sums add up (rowhash.c).
  *
- * A small table's statistics are computed from the same reading (statistics.c).
+ * A small table's statistics are computed from the same reading (statistics.c), or from as
+ * many readings as processes compute them.
  */
 #include "postgres.h"
 
@@ -239,7 +240,7 @@ add_task(Reading *reading, SfmCheckTask *task, SfmPlanTable *table)
 static void
 split_tasks(Reading *reading)
 {
-	int			processes = max_parallel_maintenance_workers + 1;
+	int			processes = Min(max_parallel_maintenance_workers, max_parallel_workers) + 1;
 	double		cost = reading->cost;
 	int			n = list_length(reading->tasks);
 
@@ -258,7 +259,8 @@ split_tasks(Reading *reading)
 static void
 take_result(SfmPlanTable *table, SfmCheckTask *task)
 {
-	table->elapsed_us += task->task.elapsed_us;
+	if (task->group == 0)
+		table->elapsed_us += task->task.elapsed_us;
 	if (task->sums)
 	{
 		SfmTargetSum *sum = palloc0(SFM_TARGET_SUM_SIZE(task->ncolumns));

@@ -206,7 +206,8 @@ create_object(SfmPlan *plan, SfmObject *object)
  * lock of the call so far, which would be quadratic in the number of tables.
  */
 #define BATCH_OBJECTS 1000
-#define BATCH_ROWS 100000		/* of all tables that a batch reads: what a failure reads again */
+#define BATCH_ROWS 100000		/* of all tables that a batch reads: what a failure reads again, up to three times */
+#define PIECES 10				/* of a batch that failed */
 
 /* Rows that making an object reads. */
 static int64
@@ -237,11 +238,12 @@ create_batch(void *arg)
 	return true;
 }
 
-/* Makes them together; where one fails, each half for itself, down to the one that fails. */
+/* Makes them together; where one fails, in smaller and smaller pieces, down to the one that fails. */
 static void
 create_together(SfmPlan *plan, List *objects)
 {
 	int			n = list_length(objects);
+	int			piece = Max(n / PIECES, 1);
 	ListCell   *lc;
 
 	if (n == 0)
@@ -253,8 +255,8 @@ create_together(SfmPlan *plan, List *objects)
 	}
 	if (!sfm_try(create_batch, objects))
 	{
-		create_together(plan, list_truncate(list_copy(objects), n / 2));
-		create_together(plan, list_copy_tail(objects, n / 2));
+		for (int i = 0; i < n; i += piece)
+			create_together(plan, list_truncate(list_copy_tail(objects, i), piece));
 		return;
 	}
 	foreach(lc, objects)

@@ -101,15 +101,18 @@ sfm_staging_drop(SfmPlan *plan)
 }
 
 /*
- * A table with so few rows is read sooner by the backend itself: asking the reader for a
- * scan and waiting for it takes a quarter of a millisecond.
+ * A small table is read sooner by the backend itself: asking the reader for a scan and
+ * waiting for it takes a quarter of a millisecond.  How many bytes its rows have is not
+ * known, but what tables have on average is.
  */
 #define ROWS_TO_PREFETCH 200
+#define BYTES_TO_PREFETCH (100 * 1024)
 
 static bool
-is_prefetched(const SfmTable *table)
+is_prefetched(const SfmPlan *plan, const SfmTable *table)
 {
-	return table->rowids < 0 || table->rowids >= ROWS_TO_PREFETCH;
+	return table->rowids < 0 || table->rowids >= ROWS_TO_PREFETCH ||
+		sfm_file_identity(plan->source->file)->size / list_length(plan->tables) >= BYTES_TO_PREFETCH;
 }
 
 static void
@@ -153,7 +156,7 @@ sfm_load_sink(const SfmPlan *plan, SfmPlanTable *table, bool quiet)
 		if (sfm_rowhash_is_plain(table->ncolumns, types))
 			sink->plain_types = types;
 	}
-	if (is_prefetched(table->source))
+	if (is_prefetched(plan, table->source))
 		sink->prefetch = plan->source->prefetch;
 	sink->reject = sfm_reject_misfit;
 	sink->progress = report_progress;

@@ -187,7 +187,7 @@ form_row(TupleDesc desc, Oid relid, const VacAttrStats *stats)
 }
 
 /*
- * Computes the statistics of all columns.  Returns rows of pg_statistic for
+ * Computes the statistics of the group's columns.  Returns rows of pg_statistic for
  * sfm_statistics_store(): each its length, then what a heap tuple holds, both aligned.
  */
 void
