@@ -279,6 +279,20 @@ take_result(SfmPlanTable *table, SfmCheckTask *task)
 		sfm_statistics_done(table->relid, table->target_rows);
 }
 
+/* Reads all of it and takes the results, unless there is but one part. */
+static void
+read_together(Reading *reading)
+{
+	int			nworkers = sfm_crew_workers(reading->parts);
+	ListCell   *lc;
+
+	if (nworkers == 0)
+		return;
+	sfm_crew_run(reading->tasks, nworkers, Min(reading->room, MOST_ROOM));
+	foreach(lc, reading->tasks)
+		take_result(list_nth(reading->tables, foreach_current_index(lc)), lfirst(lc));
+}
+
 /*
  * Before table n of the plan is finished: reads it back, and with it those that follow,
  * where jobs and the settings allow several processes and it pays.  Stores the statistics
@@ -290,7 +304,6 @@ sfm_read_back(SfmPlan *plan, int n)
 	Reading		reading = {0};
 	bool		may_compute;
 	MemoryContext work;
-	ListCell   *lc;
 
 	if (n % TABLES_AT_ONCE != 0 || max_parallel_maintenance_workers == 0)
 		return;
@@ -311,12 +324,9 @@ sfm_read_back(SfmPlan *plan, int n)
 			reading.room += (Size) ROOM_A_COLUMN * task->ncolumns;
 	}
 	if (reading.cost >= PAGES_TO_SHARE)
-		split_tasks(&reading);
-	if (reading.cost >= PAGES_TO_SHARE && sfm_crew_workers(reading.parts) > 0)
 	{
-		sfm_crew_run(reading.tasks, sfm_crew_workers(reading.parts), Min(reading.room, MOST_ROOM));
-		foreach(lc, reading.tasks)
-			take_result(list_nth(reading.tables, foreach_current_index(lc)), lfirst(lc));
+		split_tasks(&reading);
+		read_together(&reading);
 	}
 	PopActiveSnapshot();
 	sfm_work_end(work);
